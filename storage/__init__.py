@@ -1,0 +1,1 @@
+"""What we know: tables, migrations, named queries, usage facts and importers."""

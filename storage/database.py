@@ -1,0 +1,153 @@
+"""Sessions bound to one workspace, conditional updates, and migrations."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, inspect
+from sqlalchemy import insert as core_insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.sql.dml import Update
+from sqlmodel import Session, SQLModel
+
+from storage.models import WorkspaceRow
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+CHUNK = 2000  # rows in one INSERT statement: well below SQLite's limit of bound values
+
+
+class WorkspaceMismatch(RuntimeError):
+    """A row of one workspace was about to be written through another workspace's session."""
+
+
+class Database:
+    """One engine; hands out sessions that can see a single workspace.
+
+    Args:
+        url: an SQLAlchemy address, `sqlite:///…` or `postgresql+psycopg://…`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _with_driver(url)
+        self.engine = _engine(self.url)
+
+    def session(self, workspace_id: str) -> Session:
+        """Open a session that fills and filters `workspace_id` on every tenant-owned row."""
+        if not workspace_id:
+            raise ValueError("a session needs a workspace; use unbound() for rows of all workspaces")
+        session = Session(self.engine, expire_on_commit=False)
+        session.info["workspace_id"] = workspace_id
+        event.listen(session, "do_orm_execute", _filter)
+        event.listen(session, "before_flush", _fill)
+        return session
+
+    def unbound(self) -> Session:
+        """Open a session over all workspaces: for the queue, the schedule and the workspaces themselves."""
+        return Session(self.engine, expire_on_commit=False)
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest version; a database that is there already costs one query."""
+        from alembic import command
+        from alembic.config import Config
+        from alembic.script import ScriptDirectory
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        if self._revision() == ScriptDirectory.from_config(config).get_current_head():
+            return
+        with self.engine.begin() as connection:
+            if connection.dialect.name == "postgresql":  # two processes may start at once
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7433164)")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def _revision(self) -> str | None:
+        with self.engine.connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def changed_one(session: Session, statement: Update) -> bool:
+    """Run a conditional UPDATE and say whether exactly one row met its condition.
+
+    Every change of state goes through here, so a double click, a retry or a second worker finds no row.
+    """
+    result: Any = session.execute(statement.execution_options(synchronize_session=False))
+    return result.rowcount == 1
+
+
+def insert_rows(session: Session, model: type[WorkspaceRow], rows: Iterable[dict[str, Any]]) -> int:
+    """Insert many rows of one table in bulk, bound to the session's workspace. Returns the count."""
+    workspace_id = session.info["workspace_id"]
+    filled = [{**row, "workspace_id": workspace_id} for row in rows]
+    for start in range(0, len(filled), CHUNK):
+        session.connection().execute(core_insert(_table(model)), filled[start : start + CHUNK])
+    return len(filled)
+
+
+def insert_new(session: Session, model: type[WorkspaceRow], row: dict[str, Any], key: Sequence[str]) -> bool:
+    """Insert one row unless its unique `key` columns exist already. Returns whether it was inserted."""
+    dialect = session.get_bind().dialect.name
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    values = {**row, "workspace_id": session.info["workspace_id"]}
+    statement = (
+        insert(_table(model)).values(values).on_conflict_do_nothing(index_elements=["workspace_id", *key])
+    )
+    result: Any = session.connection().execute(statement)
+    return result.rowcount == 1
+
+
+def _table(model: type[WorkspaceRow]) -> Any:
+    return SQLModel.metadata.tables[str(model.__tablename__)]
+
+
+def _filter(state: ORMExecuteState) -> None:
+    workspace_id = state.session.info["workspace_id"]
+    if state.is_insert:
+        raise WorkspaceMismatch(
+            "insert through session.add, insert_rows or insert_new: they fill the workspace"
+        )
+    if not state.is_column_load and not state.is_relationship_load:
+        state.statement = state.statement.options(
+            with_loader_criteria(
+                WorkspaceRow, lambda cls: cls.workspace_id == workspace_id, include_aliases=True
+            )
+        )
+
+
+def _fill(session: Session, *_: Any) -> None:
+    workspace_id = session.info["workspace_id"]
+    for row in session.new:
+        if isinstance(row, WorkspaceRow):
+            if row.workspace_id not in ("", workspace_id):
+                raise WorkspaceMismatch(f"{type(row).__name__} of {row.workspace_id} in {workspace_id}")
+            row.workspace_id = workspace_id
+
+
+def _with_driver(url: str) -> str:
+    """Name the driver we ship, so that a plain postgres address works as people write it."""
+    for plain in ("postgres://", "postgresql://"):
+        if url.startswith(plain):
+            return "postgresql+psycopg://" + url.removeprefix(plain)
+    return url
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=20)
+    memory = url in ("sqlite://", "sqlite:///:memory:")
+    options: dict[str, Any] = {"poolclass": StaticPool} if memory else {"pool_size": 20, "max_overflow": 40}
+    if not memory:
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 30}, **options)
+    event.listen(engine, "connect", _tune_sqlite)
+    return engine
+
+
+def _tune_sqlite(connection: Any, _: Any) -> None:
+    """Readers beside one writer, and every acknowledged row on disk (WAL with full synchronisation)."""
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")

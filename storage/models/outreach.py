@@ -1,0 +1,84 @@
+"""Messages to customers: drafted, approved by a person, delivered exactly once."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, Index
+from sqlmodel import Field
+
+from storage.models.base import UtcDateTime, WorkspaceRow
+
+
+class DraftState(StrEnum):
+    """The life of a draft. README.md draws it; every change is one conditional update."""
+
+    DRAFTED = "drafted"
+    SNOOZED = "snoozed"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    APPROVED = "approved"
+    CANCELLED = "cancelled"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    UNCLEAR = "unclear"
+
+
+class Draft(WorkspaceRow, table=True):
+    """A message proposed to a person, with the facts that it uses."""
+
+    __tablename__ = "draft"
+    __table_args__ = (Index("ix_draft_state", "workspace_id", "state"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id", index=True)
+    contact_id: int = Field(foreign_key="contact.id")
+    channel: str = Field(default="email", max_length=20)
+    purpose: str = Field(max_length=40)
+    recipient: str = Field(max_length=254)
+    sender: str = Field(max_length=254)
+    sender_name: str = Field(max_length=120)
+    subject: str = Field(max_length=200)
+    body: str
+    content_hash: str = Field(max_length=64)
+    facts: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    origin: str = Field(default="question", max_length=60)
+    request_key: str | None = Field(default=None, max_length=120, unique=True)
+    state: str = Field(default=DraftState.DRAFTED, max_length=10)
+    created_by: str = Field(max_length=254)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    snoozed_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    reason: str | None = Field(default=None, max_length=1000)
+    cards: list[list[str]] = Field(default_factory=list, sa_type=JSON)
+
+
+class Approval(WorkspaceRow, table=True):
+    """A person's decision on the exact text of a draft."""
+
+    __tablename__ = "approval"
+
+    id: int | None = Field(default=None, primary_key=True)
+    draft_id: int = Field(foreign_key="draft.id", index=True)
+    decision: str = Field(max_length=20)
+    by: str = Field(max_length=254)
+    at: datetime = Field(sa_type=UtcDateTime)
+    content_hash: str = Field(max_length=64)
+    note: str | None = Field(default=None, max_length=1000)
+
+
+class Outbox(WorkspaceRow, table=True):
+    """An approved message on its way, exactly as approved. Its state is its draft's."""
+
+    __tablename__ = "outbox"
+
+    id: int | None = Field(default=None, primary_key=True)
+    draft_id: int = Field(foreign_key="draft.id", unique=True)
+    idempotency_key: str = Field(max_length=80, unique=True)
+    content_hash: str = Field(max_length=64)
+    attempts: int = 0
+    next_attempt_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_error: str | None = Field(default=None, max_length=400)
+    sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

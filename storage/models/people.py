@@ -1,0 +1,45 @@
+"""Workspaces and the colleagues who use Tend in them."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from storage.models.base import UtcDateTime, WorkspaceRow
+
+
+class Workspace(SQLModel, table=True):
+    """A tenant; bound to its Slack team when the app is first connected."""
+
+    __tablename__ = "workspace"
+
+    id: str = Field(primary_key=True, max_length=40)
+    name: str = Field(default="", max_length=120)
+    slack_team_id: str | None = Field(default=None, max_length=20, unique=True)
+    time_zone: str = Field(default="UTC", max_length=60)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Role(StrEnum):
+    """What a colleague may do; each includes the ones before it."""
+
+    VIEWER = "viewer"
+    CSM = "csm"
+    APPROVER = "approver"
+    ADMIN = "admin"
+
+
+class User(WorkspaceRow, table=True):
+    """A colleague, matched to a Slack user and, by email, to the accounts that they own."""
+
+    __tablename__ = "user"
+    __table_args__ = (UniqueConstraint("workspace_id", "email"), UniqueConstraint("workspace_id", "slack_id"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    slack_id: str | None = Field(default=None, max_length=20)
+    email: str = Field(max_length=254)
+    name: str = Field(max_length=120)
+    role: str = Field(default=Role.CSM, max_length=10)
+    time_zone: str = Field(default="UTC", max_length=60)
+    active: bool = True

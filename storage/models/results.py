@@ -1,0 +1,56 @@
+"""What scoring found, and what colleagues decided about it."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Index, UniqueConstraint
+from sqlmodel import Field
+
+from storage.models.base import UtcDateTime, WorkspaceRow
+
+
+class Snapshot(WorkspaceRow, table=True):
+    """The stored result of scoring one account on one day with one scorecard; never overwritten."""
+
+    __tablename__ = "snapshot"
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "day", "scorecard", "account_id"),
+        Index("ix_snapshot_account", "account_id", "day"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id")
+    day: date
+    scorecard: str = Field(max_length=40)
+    scorecard_version: int = 1
+    value: float | None = None
+    band: str | None = Field(default=None, max_length=20)
+    coverage: float = 0.0
+    drivers: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+
+
+class Signal(WorkspaceRow, table=True):
+    """A dated, typed observation that matters, with its evidence; open until its condition ends."""
+
+    __tablename__ = "signal"
+    __table_args__ = (Index("ix_signal_account", "account_id", "kind", "opened_on"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id")
+    kind: str = Field(max_length=60)
+    opened_on: date
+    closed_on: date | None = None
+    evidence: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+
+
+class AccountAction(WorkspaceRow, table=True):
+    """A colleague acknowledged or snoozed an account that was reported at risk."""
+
+    __tablename__ = "account_action"
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id", index=True)
+    action: str = Field(max_length=20)
+    by: str = Field(max_length=254)
+    at: datetime = Field(sa_type=UtcDateTime)
+    until: date | None = None

@@ -1,0 +1,132 @@
+"""Usage facts, one row per account and day: Parquet files by default, or the team's own warehouse.
+
+Columns: `account` (the account's external id), `day`, and any number of numeric measures. `MEASURES` names
+the ones that the scorecards know; every other numeric column that a team imports is kept and scored too.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from filelock import FileLock
+
+if TYPE_CHECKING:  # Ibis takes half a second to import: only when a question needs usage
+    import ibis.expr.types as ir
+
+KEYS = ("account", "day")
+MEASURES = {
+    "active_users": "people who used the product that day",
+    "sessions": "sessions started",
+    "minutes": "minutes in the product, all users together",
+    "key_events": "events that the team counts as real work done",
+    "api_calls": "calls of the public interface",
+    "storage_gb": "storage in use, gigabytes",
+    "conversations": "conversations handled",
+    "features_used": "distinct features touched",
+    "core_features_used": "distinct core features touched",
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many account-days a write added, changed and found unchanged."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: "Written") -> "Written":
+        return Written(
+            self.added + other.added, self.changed + other.changed, self.unchanged + other.unchanged
+        )
+
+
+class UsageStore:
+    """Where one installation keeps usage facts.
+
+    Args:
+        address: a folder for Parquet files, or any Ibis address (`postgres://…`, `snowflake://…`) of a
+            database that holds a table `usage_daily` with the columns above and `workspace_id`.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.folder = None if "://" in address else Path(address)
+
+    def table(self, workspace_id: str) -> "ir.Table | None":
+        """Return the workspace's usage as an Ibis table, or None while there is none."""
+        import ibis
+
+        if self.folder is None:
+            facts = ibis.connect(self.address).table("usage_daily")
+            return facts.filter(facts.workspace_id == workspace_id).drop("workspace_id")
+        files = sorted(self._place(workspace_id).glob("*.parquet"))
+        if not files:
+            return None
+        return ibis.duckdb.connect().read_parquet([str(file) for file in files], union_by_name=True)
+
+    def measures(self, workspace_id: str) -> list[str]:
+        """Name the measures that this workspace has, the known ones first."""
+        table = self.table(workspace_id)
+        present = [] if table is None else [name for name in table.columns if name not in KEYS]
+        return [name for name in MEASURES if name in present] + [n for n in present if n not in MEASURES]
+
+    def daily(self, workspace_id: str, account: str, since: date, until: date) -> pl.DataFrame:
+        """Return one account's days in `[since, until]`, oldest first."""
+        table = self.table(workspace_id)
+        if table is None:
+            return pl.DataFrame(schema={"account": pl.String, "day": pl.Date})
+        wanted = (table.account == account) & (table.day >= since) & (table.day <= until)
+        return table.filter(wanted).order_by("day").to_polars()
+
+    def write(self, workspace_id: str, rows: pl.DataFrame) -> Written:
+        """Add or replace account-days; the same rows twice change nothing.
+
+        Raises:
+            ValueError: when the facts live in the team's own warehouse, which Tend only reads.
+        """
+        if self.folder is None:
+            raise ValueError(
+                "usage is read from USAGE_URL: load it there, or unset USAGE_URL to import files"
+            )
+        place = self._place(workspace_id)
+        place.mkdir(parents=True, exist_ok=True)
+        total = Written()
+        with FileLock(place / ".lock"):
+            for (month,), part in rows.group_by(pl.col("day").dt.strftime("%Y-%m")):
+                total += _merge(place / f"{month}.parquet", part)
+        return total
+
+    def _place(self, workspace_id: str) -> Path:
+        assert self.folder is not None
+        return self.folder / workspace_id
+
+
+def _merge(file: Path, new: pl.DataFrame) -> Written:
+    """Merge one month's rows into its file, replaced in one step so that readers never see half of it."""
+    new = new.unique(KEYS, keep="last")
+    if not file.exists():
+        _replace(file, new)
+        return Written(added=new.height)
+    old = pl.read_parquet(file)
+    merged = pl.concat([old, new], how="diagonal_relaxed").unique(KEYS, keep="last")
+    changed = _changed(old, merged)
+    added = merged.height - old.height
+    if added or changed:
+        _replace(file, merged)
+    return Written(added, changed, new.height - added - changed)
+
+
+def _changed(old: pl.DataFrame, merged: pl.DataFrame) -> int:
+    both = old.join(merged, on=KEYS, suffix="_new")
+    differs = [pl.col(name).ne_missing(pl.col(f"{name}_new")) for name in old.columns if name not in KEYS]
+    return both.filter(pl.any_horizontal(differs)).height if differs else 0
+
+
+def _replace(file: Path, rows: pl.DataFrame) -> None:
+    part = file.with_suffix(".part")
+    rows.sort(KEYS).write_parquet(part)
+    os.replace(part, file)
