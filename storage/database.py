@@ -13,12 +13,13 @@ from sqlalchemy.sql.dml import Update
 from sqlmodel import Session, SQLModel
 
 from storage.models import WorkspaceRow
+from storage.models.base import Tenant
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 CHUNK = 2000  # rows in one INSERT statement: well below SQLite's limit of bound values
 
 
-class WorkspaceMismatch(RuntimeError):
+class WorkspaceMismatchError(RuntimeError):
     """A row of one workspace was about to be written through another workspace's session."""
 
 
@@ -107,14 +108,12 @@ def _table(model: type[WorkspaceRow]) -> Any:
 def _filter(state: ORMExecuteState) -> None:
     workspace_id = state.session.info["workspace_id"]
     if state.is_insert:
-        raise WorkspaceMismatch(
+        raise WorkspaceMismatchError(
             "insert through session.add, insert_rows or insert_new: they fill the workspace"
         )
     if not state.is_column_load and not state.is_relationship_load:
         state.statement = state.statement.options(
-            with_loader_criteria(
-                WorkspaceRow, lambda cls: cls.workspace_id == workspace_id, include_aliases=True
-            )
+            with_loader_criteria(Tenant, lambda cls: cls.owner == workspace_id, include_aliases=True)
         )
 
 
@@ -123,7 +122,7 @@ def _fill(session: Session, *_: Any) -> None:
     for row in session.new:
         if isinstance(row, WorkspaceRow):
             if row.workspace_id not in ("", workspace_id):
-                raise WorkspaceMismatch(f"{type(row).__name__} of {row.workspace_id} in {workspace_id}")
+                raise WorkspaceMismatchError(f"{type(row).__name__} of {row.workspace_id} in {workspace_id}")
             row.workspace_id = workspace_id
 
 

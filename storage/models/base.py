@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Numeric
+from sqlalchemy import DateTime, Dialect, Numeric, String, column
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -25,8 +25,21 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-class WorkspaceRow(SQLModel):
-    """A row owned by one workspace. `Database.session` fills and filters `workspace_id`; nobody else sets it."""
+class _OwnerColumn:
+    """The table's own `workspace_id`; the unmapped mixin, where pydantic hides it, is asked too."""
+
+    def __get__(self, row: Any, table: type) -> Any:
+        return vars(table).get("workspace_id", column("workspace_id", String))
+
+
+class Tenant:
+    """Marks tenant-owned tables for the filter of `Database.session`."""
+
+    owner = _OwnerColumn()
+
+
+class WorkspaceRow(Tenant, SQLModel):
+    """A row owned by one workspace; only `Database.session` fills and filters `workspace_id`."""
 
     workspace_id: str = Field(default="", max_length=40, index=True, nullable=False)
 
