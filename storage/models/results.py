@@ -26,6 +26,7 @@ class Snapshot(WorkspaceRow, table=True):
     value: float | None = None
     band: str | None = Field(default=None, max_length=20)
     coverage: float = 0.0
+    loss_probability: float | None = None
     drivers: dict[str, Any] | None = Field(default=None, sa_type=JSON)
 
 

@@ -352,6 +352,7 @@ def upgrade() -> None:
     sa.Column('value', sa.Float(), nullable=True),
     sa.Column('band', sqlmodel.sql.sqltypes.AutoString(length=20), nullable=True),
     sa.Column('coverage', sa.Float(), nullable=False),
+    sa.Column('loss_probability', sa.Float(), nullable=True),
     sa.Column('drivers', sa.JSON(), nullable=True),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], ),
     sa.PrimaryKeyConstraint('id'),

@@ -1,0 +1,103 @@
+"""One frozen object of every environment value; nothing else reads the environment."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PLACEHOLDERS = ("changeme", "your-", "xoxb-...", "xapp-...", "sk-...", "<", "todo", "example-")
+
+
+class SettingsError(ValueError):
+    """A setting is missing or still a placeholder; the message names it and says where to get it."""
+
+
+class Settings(BaseSettings):
+    """Every setting, from the environment or a file `.env`. Each has a default that works locally."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    slack_bot_token: SecretStr | None = Field(None, description="Bot token `xoxb-…` of a single workspace")
+    slack_app_token: SecretStr | None = Field(None, description="App token `xapp-…`, for Socket Mode")
+    slack_signing_secret: SecretStr | None = Field(
+        None, description="Signing secret, proves that HTTP requests come from Slack"
+    )
+    slack_client_id: str | None = Field(None, description="OAuth client id, for several workspaces")
+    slack_client_secret: SecretStr | None = Field(None, description="OAuth client secret")
+    slack_api_url: str = Field("https://slack.com/api/", description="Slack's Web API, or a stand-in for it")
+    slack_mode: Literal["socket", "http"] = Field(
+        "socket", description="How Slack reaches Tend: `socket` needs no public address, `http` does"
+    )
+    host: str = Field("127.0.0.1", description="Address that the HTTP server listens on")
+    port: int = Field(3000, description="Port of the HTTP server; `make demo` opens its page on it", ge=0, le=65535)
+    public_url: str | None = Field(None, description="Public address of the HTTP server, for OAuth and links")
+    database_url: str | None = Field(
+        None, description="SQLite or PostgreSQL (`postgresql://…`); default a file in `DATA_DIR`"
+    )
+    data_dir: Path = Field(Path(".data"), description="Folder for everything that Tend keeps in files")
+    usage_url: str | None = Field(
+        None, description="Usage facts: a folder or a warehouse's address; default Parquet in `DATA_DIR`"
+    )
+    chroma_url: str | None = Field(None, description="Chroma server; default a local index in `DATA_DIR`")
+    embedder: str = Field("bundled", description="Embedding model: `bundled`, or a name known to `OPENAI_BASE_URL`")
+    openai_api_key: SecretStr | None = Field(
+        None, description="Key of the language model; without it Tend answers by its own rules"
+    )
+    openai_base_url: str | None = Field(None, description="Any OpenAI-compatible server")
+    openai_model: str = Field("gpt-5-mini", description="Name of the language model")
+    smtp_url: SecretStr | None = Field(
+        None, description="Mail server, `smtp://user:password@host:587` (STARTTLS) or `smtps://…`"
+    )
+    email_from: str = Field("tend@localhost", description="Address that outreach is sent from")
+    postal_address: str | None = Field(None, description="Postal address, put under outreach where the law asks")
+    secret_key: SecretStr | None = Field(
+        None, description="Key that encrypts stored Slack tokens and signs links; needed with OAuth"
+    )
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'tend.db'}"
+
+    @property
+    def usage(self) -> str:
+        return self.usage_url or str(self.data_dir / "usage")
+
+    def require_for_serving(self) -> None:
+        """Check what `python -m bot serve` needs in its mode.
+
+        Raises:
+            SettingsError: naming every missing or placeholder setting.
+        """
+        problems = [problem for name in self._needed() if (problem := self._problem(name))]
+        if problems:
+            raise SettingsError("\n".join(problems))
+
+    def _needed(self) -> list[str]:
+        if self.slack_mode == "socket":
+            return ["slack_bot_token", "slack_app_token", "smtp_url", "email_from"]
+        tokens = ["slack_client_id", "slack_client_secret", "secret_key", "public_url"]
+        single = ["slack_bot_token"] if self.slack_client_id is None else tokens
+        return ["slack_signing_secret", *single, "smtp_url", "email_from"]
+
+    def _problem(self, name: str) -> str | None:
+        value = plain(getattr(self, name))
+        if not value or (name == "email_from" and value == "tend@localhost"):
+            return f"{name.upper()} is not set: {Settings.model_fields[name].description}."
+        if any(value.lower().startswith(mark) or value.endswith("...") for mark in PLACEHOLDERS):
+            return f"{name.upper()} still holds a placeholder: {Settings.model_fields[name].description}."
+        return None
+
+
+def plain(value: Any) -> str:
+    """Return a setting's text, of a secret too."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
+
+
+def settings_table() -> str:
+    """Return the settings as a Markdown table, for the README."""
+    lines = ["| setting | default | what it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        lines.append(f"| `{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""What to do about it: message templates and prompts as Markdown, parsed strictly."""

@@ -1,0 +1,77 @@
+"""What every use case is given: the workspace, who asks, the stores, and the time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from scoring.health import Scorecard
+from storage.database import Database
+from storage.models import Role, User
+from storage.usage import UsageStore
+from tools.errors import NotAllowedError
+
+Clock = Callable[[], datetime]
+RANKS = {role: rank for rank, role in enumerate(Role)}
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks. `email` is their identity everywhere; jobs act as `tend`."""
+
+    email: str
+    name: str
+    role: Role = Role.CSM
+    slack_id: str | None = None
+
+    @classmethod
+    def of(cls, user: User) -> "Actor":
+        return cls(user.email, user.name, Role(user.role), user.slack_id)
+
+
+SYSTEM = Actor(email="tend", name="Tend", role=Role.ADMIN)
+
+
+@dataclass(frozen=True)
+class Context:
+    """The surroundings of one call. Time is a parameter: nothing below reads a clock of its own."""
+
+    workspace_id: str
+    actor: Actor
+    database: Database
+    usage: UsageStore
+    scorecard: Scorecard
+    email_from: str
+    clock: Clock = system_clock
+    time_zone: str = "UTC"
+
+    def session(self) -> Session:
+        """Open a session that sees this workspace only."""
+        return self.database.session(self.workspace_id)
+
+    def now(self) -> datetime:
+        return self.clock()
+
+    def today(self) -> date:
+        """Today in the workspace's time zone."""
+        return self.clock().astimezone(ZoneInfo(self.time_zone)).date()
+
+    def acting(self, actor: Actor) -> "Context":
+        return replace(self, actor=actor)
+
+    def require(self, role: Role) -> None:
+        """Refuse an actor whose role does not reach this far.
+
+        Raises:
+            NotAllowedError: with the role that is needed.
+        """
+        if RANKS[self.actor.role] < RANKS[role]:
+            raise NotAllowedError(
+                f"This needs the role “{role}”; yours is “{self.actor.role}”. An admin of Tend can change it."
+            )

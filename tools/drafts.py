@@ -1,0 +1,241 @@
+"""Draft personal outreach for an account; a person approves it before anything is sent."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+
+from sqlmodel import Session, col, select
+
+from knowledge.documents import Template, observations, render, templates, true_observations
+from scoring.catalogue import CATALOGUE
+from storage import queries
+from storage.models import Account, Contact, Draft, DraftState, Goal, StakeholderChange, Ticket
+from tools.accounts import resolve_account, scored_day
+from tools.context import Context
+from tools.errors import UserError
+from tools.facts import Fact, FactSheet, Result, day
+from tools.insights import features_of
+
+Purpose = Literal[
+    "check_in", "risk", "renewal", "adoption", "support", "billing", "celebration", "onboarding"
+]
+EXPIRES_AFTER = timedelta(days=7)
+FEWEST_OBSERVATIONS = 2  # a message that says less about the account is generic, and is not drafted
+QUOTE_LENGTH = 120
+
+
+@dataclass(frozen=True)
+class DraftCard(Result):
+    """A draft as reviewers see it: who, why, the exact text, the facts it uses, and what was decided."""
+
+    id: int = 0
+    account: str = ""
+    contact: str = ""
+    contact_role: str = ""
+    recipient: str = ""
+    sender: str = ""
+    sender_name: str = ""
+    subject: str = ""
+    body: str = ""
+    content_hash: str = ""
+    purpose: str = ""
+    ask: str = ""
+    state: DraftState = DraftState.DRAFTED
+    expires_at: datetime = datetime.min
+    note: str = ""
+    cards: tuple[tuple[str, str], ...] = ()
+
+
+def draft_outreach(
+    ctx: Context, account: str, purpose: Purpose | None = None, request_key: str | None = None
+) -> DraftCard:
+    """Draft a personal email to the right contact of an account, for a person to edit and approve.
+
+    Args:
+        account: the account's name, domain or external id.
+        purpose: why to write; left out, the account's own situation decides.
+        request_key: makes a repeated request return the first draft.
+    """
+    with ctx.session() as session:
+        known = session.exec(select(Draft).where(Draft.request_key == request_key)).first()
+        if request_key and known:
+            return draft_card(session, known)
+        as_of = scored_day(ctx, session)
+        found = resolve_account(session, account, as_of)
+        facts = message_facts(ctx, session, found, as_of)
+        template = templates()[purpose or suggest_purpose(facts)]
+        draft = _compose(ctx, session, found, facts, template, as_of)
+        draft.request_key = request_key
+        session.add(draft)
+        session.commit()
+        return draft_card(session, draft)
+
+
+def suggest_purpose(facts: dict[str, Any]) -> str:
+    """Choose the purpose that the account's situation asks for, the most urgent first."""
+    at_least, at_most = _at_least(facts), _at_most(facts)
+    rules = (
+        ("support", facts["escalated_subject"] is not None),
+        ("billing", at_least("failed_payments_90d", 1) or at_least("days_overdue", 5)),
+        ("risk", facts["left_name"] is not None or at_least("days_since_use", 14)),
+        ("check_in", at_most("usage_change_28d", -0.15)),
+        ("onboarding", at_most("tenure_days", 90)),
+        ("renewal", at_least("days_to_renewal", 0) and at_most("days_to_renewal", 90)),
+        ("adoption", at_most("core_feature_share", 0.6)),
+        ("celebration", at_least("goal_attainment", 1)),
+    )
+    return next((purpose for purpose, holds in rules if holds), "check_in")
+
+
+def message_facts(ctx: Context, session: Session, account: Account, as_of: date) -> dict[str, Any]:
+    """Collect what may be said to the customer: the catalogue's features and a few rows in words."""
+    features = features_of(ctx, session, account, as_of)
+    facts: dict[str, Any] = dict.fromkeys(CATALOGUE)
+    if features.height:
+        facts.update({name: features[name][0] for name in CATALOGUE if name in features.columns})
+    ticket, goal = _escalated(session, account, as_of), _goal(session, account)
+    return facts | {
+        "account": account.name,
+        "plan": account.plan,
+        "started_on": day(account.started_on),
+        "renewal_on": account.renewal_on and day(account.renewal_on),
+        "escalated_subject": ticket and quoted(ticket.subject or ticket.category or "your request"),
+        "escalated_open": bool(ticket and not ticket.resolved_at),
+        "goal": goal and quoted(goal.objective),
+        "left_name": _left(session, account, as_of),
+    }
+
+
+def content_hash(channel: str, recipient: str, sender: str, subject: str, body: str) -> str:
+    """Fingerprint what an approval is for: any change of text, recipient, sender or channel voids it."""
+    exact = json.dumps([channel, recipient, sender, subject, body], ensure_ascii=False)
+    return hashlib.sha256(exact.encode()).hexdigest()
+
+
+def draft_card(session: Session, draft: Draft) -> DraftCard:
+    """Show a draft as it stands in the database."""
+    account, contact = session.get_one(Account, draft.account_id), session.get_one(Contact, draft.contact_id)
+    facts = tuple(_fact(entry) for entry in draft.facts)
+    template = templates().get(draft.purpose)
+    return DraftCard(
+        text=f"Draft for {contact.name} at {account.name}: “{draft.subject}”.",
+        facts=facts,
+        account_ids=(draft.account_id,),
+        id=draft.id or 0,
+        account=account.name,
+        contact=contact.name,
+        contact_role=contact.role.replace("_", " "),
+        recipient=draft.recipient,
+        sender=draft.sender,
+        sender_name=draft.sender_name,
+        subject=draft.subject,
+        body=draft.body,
+        content_hash=draft.content_hash,
+        purpose=draft.purpose,
+        ask=template.ask if template else "",
+        state=DraftState(draft.state),
+        expires_at=draft.expires_at,
+        note=draft.reason or "",
+        cards=tuple((channel, ts) for channel, ts in draft.cards),
+    )
+
+
+def quoted(text: str) -> str:
+    """Shorten a customer's words for quoting: one line, no quotation marks of its own, no mark-up."""
+    plain = " ".join(text.split()).replace("“", "").replace("”", "").replace("<", "").replace(">", "")
+    return plain if len(plain) <= QUOTE_LENGTH else plain[: QUOTE_LENGTH - 1].rstrip() + "…"
+
+
+def _compose(
+    ctx: Context, session: Session, account: Account, facts: dict[str, Any], template: Template, as_of: date
+) -> Draft:
+    contact = queries.best_contact(session, account.id or 0, template.roles)
+    if contact is None or not contact.email:
+        raise UserError(
+            f"{account.name} has no contact who can be written to: none with an address who has not left "
+            "or opted out. Add one to your contacts file and import again."
+        )
+    used = true_observations(template, facts)
+    if len(used) < FEWEST_OBSERVATIONS:
+        raise UserError(
+            f"I know too little about {account.name} to write anything personal: only {len(used)} fact fits "
+            f"“{template.title}”. Import usage, tickets or goals for it, or ask for another purpose."
+        )
+    words = {**facts, "first_name": contact.name.split()[0], "sender": ctx.actor.name.split()[0]}
+    message = render(template, words, used)
+    now = ctx.now()
+    return Draft(
+        account_id=account.id or 0,
+        contact_id=contact.id or 0,
+        channel="email",
+        purpose=template.id,
+        recipient=contact.email,
+        sender=ctx.actor.email,
+        sender_name=ctx.actor.name,
+        subject=message.subject,
+        body=message.body,
+        content_hash=content_hash("email", contact.email, ctx.actor.email, message.subject, message.body),
+        facts=[fact.to_dict() for fact in _used_facts(account, facts, used, as_of)],
+        created_by=ctx.actor.email,
+        created_at=now,
+        expires_at=now + EXPIRES_AFTER,
+    )
+
+
+def _used_facts(account: Account, facts: dict[str, Any], used: list[str], as_of: date) -> list[Fact]:
+    sheet = FactSheet(as_of)
+    for name in used:
+        column = observations()[name].fact
+        feature = CATALOGUE.get(column)
+        label = feature.label if feature else column.replace("_", " ")
+        source = feature.source if feature else "account"
+        shown = feature.show(facts[column]) if feature else facts[column]
+        sheet.add(account.name, label, shown, "text", source)
+    return sheet.facts
+
+
+def _fact(entry: dict[str, Any]) -> Fact:
+    return Fact(**{**entry, "as_of": date.fromisoformat(entry["as_of"])})
+
+
+def _escalated(session: Session, account: Account, as_of: date) -> Ticket | None:
+    since = datetime.combine(as_of - timedelta(days=30), datetime.min.time())
+    return session.exec(
+        select(Ticket)
+        .where(
+            Ticket.account_id == account.id,
+            col(Ticket.escalated),
+            (col(Ticket.opened_at) >= since) | col(Ticket.resolved_at).is_(None),
+            queries.known_by(Ticket, "opened_at", as_of),
+        )
+        .order_by(col(Ticket.resolved_at).is_not(None), col(Ticket.opened_at).desc())
+    ).first()
+
+
+def _goal(session: Session, account: Account) -> Goal | None:
+    found = select(Goal).where(Goal.account_id == account.id).order_by(col(Goal.stated_on).desc())
+    return session.exec(found).first()
+
+
+def _left(session: Session, account: Account, as_of: date) -> str | None:
+    found = session.exec(
+        select(StakeholderChange)
+        .where(
+            StakeholderChange.account_id == account.id,
+            StakeholderChange.kind == "left",
+            col(StakeholderChange.changed_on) >= as_of - timedelta(days=45),
+            col(StakeholderChange.changed_on) <= as_of,
+        )
+        .order_by(col(StakeholderChange.changed_on).desc())
+    ).first()
+    return found and quoted(found.contact_name)
+
+
+def _at_least(facts: dict[str, Any]) -> Any:
+    return lambda name, least: facts[name] is not None and facts[name] >= least
+
+
+def _at_most(facts: dict[str, Any]) -> Any:
+    return lambda name, most: facts[name] is not None and facts[name] <= most

@@ -1,0 +1,350 @@
+"""Score the portfolio, explain one score, summarise them all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+from sqlmodel import Session, col, select
+
+from scoring.catalogue import CATALOGUE
+from scoring.features import feature_table, usage_features
+from scoring.health import Health, loss_rates, score
+from storage import queries
+from storage.database import insert_rows
+from storage.models import Account, Snapshot
+from tools.accounts import (
+    AccountRow,
+    add_row_facts,
+    band_words,
+    find_colleague,
+    resolve_account,
+    row_of,
+    scored_day,
+)
+from tools.context import Context
+from tools.facts import FactSheet, Result, money_by_currency, plural
+
+LOSS_HORIZON = 60  # days: the default report is 30-60 days of early warning
+TRENDS = (7, 30, 90)
+# Days back that are scored once after an import: trends need the near ones, loss rates the far ones.
+BACKFILL = tuple(sorted({1, 2, 3, 4, 5, 6, *TRENDS, 14, 21, *range(60, 361, 30)}, reverse=True))
+NOTHING = lambda done, total: None  # noqa: E731
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What one scoring run did."""
+
+    day: date
+    accounts: int
+    days_written: int
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """One line of an explained score."""
+
+    label: str
+    shown: str
+    points: float
+    weight: float
+    effect: float
+
+
+@dataclass(frozen=True)
+class HealthCard(Result):
+    """An explained score: trend against 7, 30 and 90 days, every indicator, what is missing."""
+
+    row: AccountRow | None = None
+    trends: tuple[tuple[int, float], ...] = ()
+    indicators: tuple[Indicator, ...] = ()
+    missing: tuple[str, ...] = ()
+    history: tuple[tuple[date, float], ...] = ()
+    as_of: date = date.min
+
+
+@dataclass(frozen=True)
+class BandCount:
+    """One line of the portfolio summary."""
+
+    band: str | None
+    accounts: int
+    share: float
+    average: float | None
+    arr: dict[str, float]
+
+
+@dataclass(frozen=True)
+class PortfolioSummary(Result):
+    """Counts, shares, average score and revenue per band."""
+
+    bands: tuple[BandCount, ...] = ()
+    total: int = 0
+    title: str = ""
+    as_of: date = date.min
+
+
+def data_day(ctx: Context) -> date | None:
+    """Return the newest day that the data describe, at most today; scores are as of it.
+
+    An import of old history is scored as of its own end: as of today, every account would look dead.
+    """
+    usage = ctx.usage.table(ctx.workspace_id)
+    newest = None
+    if usage is not None:
+        newest = usage.filter(usage.day <= ctx.today()).day.max().to_pyarrow().as_py()
+    if newest is None:
+        with ctx.session() as session:
+            newest = queries.newest_fact(session)
+    # A day's usage arrives during the next night: data of yesterday is today's picture.
+    fresh = newest is not None and newest >= ctx.today() - timedelta(days=3)
+    return ctx.today() if fresh else newest
+
+
+def refresh(ctx: Context, progress: Callable[[int, int], None] = NOTHING) -> Refreshed:
+    """Score every account for the newest day of the data, and once for the past days that trends need.
+
+    Days that have snapshots already are left as they are, so running it again changes nothing.
+    """
+    newest = data_day(ctx)
+    if newest is None:
+        return Refreshed(ctx.today(), 0, 0)
+    missing = _days_to_score(ctx, newest)
+    accounts = 0
+    for done, day in enumerate(missing):
+        accounts = score_day(ctx, day)
+        progress(done + 1, len(missing))
+    return Refreshed(newest, accounts, len(missing))
+
+
+def score_day(ctx: Context, as_of: date) -> int:
+    """Write one day's snapshots. Returns the number of accounts scored."""
+    with ctx.session() as session:
+        features = features_on(ctx, session, as_of)
+        health = score(ctx.scorecard, features)
+        rates = loss_rates(queries.loss_history(session, ctx.scorecard.id, as_of, LOSS_HORIZON))
+        insert_rows(session, Snapshot, _snapshots(health, as_of, rates))
+        session.commit()
+    return features.height
+
+
+def features_on(ctx: Context, session: Session, as_of: date) -> pl.DataFrame:
+    """Return the feature table as of a day: usage where it lives, the rest from the database."""
+    usage = ctx.usage.table(ctx.workspace_id)
+    collected = None if usage is None else usage_features(usage, as_of).to_polars()
+    return feature_table(queries.facts_until(session, as_of), collected, as_of)
+
+
+def features_of(ctx: Context, session: Session, account: Account, as_of: date) -> pl.DataFrame:
+    """Return one account's row of the feature table (empty when it was no customer on the day)."""
+    usage = ctx.usage.table(ctx.workspace_id)
+    collected = None
+    if usage is not None:
+        collected = usage_features(usage.filter(usage.account == account.external_id), as_of).to_polars()
+    return feature_table(queries.facts_until(session, as_of, account.id), collected, as_of)
+
+
+def explain_health(ctx: Context, account: str) -> HealthCard:
+    """Explain one account's health score: band, trend, what pulls it up or down, and what data is missing.
+
+    Args:
+        account: the account's name, domain or external id.
+    """
+    with ctx.session() as session:
+        as_of = scored_day(ctx, session)
+        found = resolve_account(session, account, as_of)
+        row = row_of(ctx, session, found, as_of)
+        history = _history(session, ctx, row.id, as_of)
+    now = history.get(as_of)
+    trends = _trends(history, as_of)
+    indicators, missing = _indicators(ctx, (now.drivers if now else None) or {})
+    sheet = FactSheet(as_of)
+    add_row_facts(sheet, row)
+    for days, change in trends:
+        sheet.add(row.name, f"change of health in {days} days", change, "points", "snapshot")
+    for line in indicators:
+        sheet.add(row.name, line.label, line.shown, "text", "snapshot")
+    return HealthCard(
+        text=_explanation(row, trends, missing),
+        facts=tuple(sheet),
+        account_ids=(row.id,),
+        row=row,
+        trends=trends,
+        indicators=indicators,
+        missing=missing,
+        as_of=as_of,
+        history=tuple((d, s.value) for d, s in sorted(history.items()) if s.value is not None),
+    )
+
+
+def portfolio_summary(ctx: Context, owner: str | None = None, segment: str | None = None) -> PortfolioSummary:
+    """Summarise the portfolio by health band: counts, shares, average score, annual revenue.
+
+    Args:
+        owner: a CSM's name or email; "me" for the accounts of the person who asks.
+        segment: only this segment.
+    """
+    with ctx.session() as session:
+        as_of = scored_day(ctx, session)
+        person = find_colleague(ctx, session, owner) if owner else None
+        frame = _summary_frame(ctx, session, as_of, person and person.email, segment)
+    bands = tuple(_band_count(frame, name) for name in [*[b.name for b in ctx.scorecard.bands], None])
+    title = ", ".join(
+        part
+        for part in (person and f"accounts of {person.name}", segment and segment.replace("_", " "))
+        if part
+    )
+    shown = tuple(count for count in bands if count.accounts or count.band)
+    return PortfolioSummary(
+        text=_summary_text(shown, frame, title),
+        facts=_summary_facts(shown, frame, as_of),
+        bands=shown,
+        total=frame.height,
+        title=title or "whole portfolio",
+        as_of=as_of,
+    )
+
+
+def _days_to_score(ctx: Context, newest: date) -> list[date]:
+    with ctx.session() as session:
+        started = session.exec(select(Account.started_on).order_by(col(Account.started_on))).first()
+        done = set(
+            session.exec(select(Snapshot.day).where(Snapshot.scorecard == ctx.scorecard.id).distinct())
+        )
+    wanted = [newest - timedelta(days=back) for back in BACKFILL] + [newest]
+    if done:  # days stepped over since the last run, so that no trend has a hole
+        last = max(done)
+        wanted += [last + timedelta(days=n) for n in range(1, min((newest - last).days, 90))]
+    first = (started or newest) + timedelta(days=28)
+    return sorted({d for d in wanted if d not in done and (d >= first or d == newest)})
+
+
+def _snapshots(health: Health, as_of: date, rates: dict[str, float]) -> list[dict[str, Any]]:
+    card = health.scorecard
+    rows = []
+    for row, account_id in enumerate(health.account_ids.tolist()):
+        value = None if np.isnan(health.values[row]) else float(health.values[row])
+        band = card.band(value)
+        rows.append(
+            {
+                "account_id": account_id,
+                "day": as_of,
+                "scorecard": card.id,
+                "scorecard_version": card.version,
+                "value": value,
+                "band": band,
+                "coverage": round(float(health.coverage[row]), 4),
+                "loss_probability": rates.get(band) if band else None,
+                "drivers": health.drivers(row),
+            }
+        )
+    return rows
+
+
+def _history(session: Session, ctx: Context, account_id: int, as_of: date) -> dict[date, Snapshot]:
+    found = session.exec(
+        select(Snapshot).where(
+            Snapshot.account_id == account_id,
+            Snapshot.scorecard == ctx.scorecard.id,
+            col(Snapshot.day) <= as_of,
+            col(Snapshot.day) >= as_of - timedelta(days=180),
+        )
+    )
+    return {snapshot.day: snapshot for snapshot in found}
+
+
+def _trends(history: dict[date, Snapshot], as_of: date) -> tuple[tuple[int, float], ...]:
+    now = history.get(as_of)
+    found = []
+    for days in TRENDS:
+        before = history.get(as_of - timedelta(days=days))
+        if now and before and now.value is not None and before.value is not None:
+            found.append((days, round(now.value - before.value, 1)))
+    return tuple(found)
+
+
+def _indicators(ctx: Context, drivers: dict[str, Any]) -> tuple[tuple[Indicator, ...], tuple[str, ...]]:
+    lines, missing = [], []
+    for indicator, weight in zip(ctx.scorecard.indicators, ctx.scorecard.weights.tolist(), strict=True):
+        feature, driver = CATALOGUE[indicator.feature], drivers.get(indicator.feature)
+        if driver is None:
+            missing.append(feature.label)
+            continue
+        shown = feature.show(driver["value"])
+        lines.append(Indicator(feature.label, shown, driver["points"], weight, driver["effect"]))
+    return tuple(sorted(lines, key=lambda line: line.effect)), tuple(missing)
+
+
+def _explanation(row: AccountRow, trends: tuple[tuple[int, float], ...], missing: tuple[str, ...]) -> str:
+    if row.health is None:
+        return (
+            f"{row.name} has not enough data for a score: coverage {row.coverage:.0%}. "
+            f"Missing: {', '.join(missing)}."
+        )
+    moved = ", ".join(f"{change:+.1f} in {days} days" for days, change in trends)
+    down = "; ".join(reason.text for reason in row.reasons) or "nothing stands out"
+    up = "; ".join(reason.text for reason in row.strengths)
+    return (
+        f"{row.name} scores {row.health:.0f} ({band_words(row.band)})"
+        + (f", {moved}" if moved else "")
+        + f". Pulls down: {down}."
+        + (f" Holds up: {up}." if up else "")
+        + f" Coverage {row.coverage:.0%}."
+    )
+
+
+def _summary_frame(
+    ctx: Context, session: Session, as_of: date, owner: str | None, segment: str | None
+) -> pl.DataFrame:
+    where = [*queries.customers_on(as_of)]
+    where += [col(Account.owner_email) == owner] if owner else []
+    where += [col(Account.segment) == segment] if segment else []
+    rows = session.execute(
+        select(Account.currency, col(Account.mrr) * 12, Snapshot.band, Snapshot.value)
+        .join(
+            Snapshot,
+            (col(Snapshot.account_id) == col(Account.id))
+            & (col(Snapshot.day) == as_of)
+            & (col(Snapshot.scorecard) == ctx.scorecard.id),
+            isouter=True,
+        )
+        .where(*where)
+    ).all()
+    schema = {"currency": pl.String, "arr": pl.Float64, "band": pl.String, "value": pl.Float64}
+    return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
+
+
+def _band_count(frame: pl.DataFrame, band: str | None) -> BandCount:
+    part = frame.filter(pl.col("band").is_null() if band is None else pl.col("band") == band)
+    arr = part.group_by("currency").agg(pl.col("arr").sum()).iter_rows()
+    average: Any = part["value"].mean()
+    return BandCount(band, part.height, part.height / max(frame.height, 1), average, dict(arr))
+
+
+def _summary_text(bands: tuple[BandCount, ...], frame: pl.DataFrame, title: str) -> str:
+    if not frame.height:
+        return "There are no accounts here yet."
+    average: Any = frame["value"].mean()
+    shares = ", ".join(f"{b.accounts} {band_words(b.band)} ({b.share:.0%})" for b in bands if b.accounts)
+    arr = money_by_currency(dict(frame.group_by("currency").agg(pl.col("arr").sum()).iter_rows()))
+    score_ = "" if average is None else f", average health {average:.0f}"
+    return f"{plural(frame.height, 'account')}{f' ({title})' if title else ''}, {arr} ARR{score_}: {shares}."
+
+
+def _summary_facts(bands: tuple[BandCount, ...], frame: pl.DataFrame, as_of: date) -> tuple[Any, ...]:
+    sheet = FactSheet(as_of)
+    sheet.add("portfolio", "accounts", frame.height, "accounts", "account")
+    sheet.add("portfolio", "average health", frame["value"].mean(), "points", "snapshot")
+    for currency, arr in frame.group_by("currency").agg(pl.col("arr").sum()).iter_rows():
+        sheet.add("portfolio", "ARR", arr, currency, "account")
+    for band in bands:
+        name = band_words(band.band)
+        sheet.add("portfolio", f"{name} accounts", band.accounts, "accounts", "snapshot")
+        sheet.add("portfolio", f"{name} share", band.share, "share", "snapshot")
+        sheet.add("portfolio", f"{name} average health", band.average, "points", "snapshot")
+        for currency, arr in band.arr.items():
+            sheet.add("portfolio", f"{name} ARR", arr, currency, "account, snapshot")
+    return tuple(sheet)
