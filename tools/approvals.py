@@ -23,6 +23,20 @@ def get_draft(ctx: Context, draft_id: int) -> DraftCard:
         return draft_card(session, _load(session, draft_id))
 
 
+def get_open_draft(ctx: Context, draft_id: int) -> DraftCard:
+    """Show a draft that can still be decided.
+
+    Raises:
+        StaleError: when it was decided or has expired.
+    """
+    ctx.require(Role.CSM)
+    with ctx.session() as session:
+        draft = _load(session, draft_id)
+        if draft.state not in OPEN or draft.expires_at <= ctx.now():
+            raise StaleError(_how_it_stands(draft, draft.content_hash, ctx.now()))
+        return draft_card(session, draft)
+
+
 def approve(ctx: Context, draft_id: int, seen_hash: str) -> DraftCard:
     """Approve exactly the text that the reviewer saw, and put it into the outbox in the same step.
 

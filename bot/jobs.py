@@ -1,0 +1,187 @@
+"""Regular work: once per job, period and workspace, whatever restarts, doubles or was down."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from bot.blocks import digest_blocks
+from storage.database import changed_one, insert_new
+from storage.models import DigestSubscription, JobPeriod, WorkState
+from tools import approvals, digests, insights
+from tools.context import Context
+
+if TYPE_CHECKING:
+    from bot.app import Tend
+
+log = structlog.get_logger()
+LEASE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A regular piece of work.
+
+    Args:
+        name: also its key in the table of periods.
+        period: returns the period that is due now, or None; each runs once.
+        function: does it and returns what it did, for the record.
+    """
+
+    name: str
+    period: Callable[[Context], str | None]
+    function: Callable[["Tend", Context], dict[str, Any]]
+
+
+def daily(ctx: Context) -> str:
+    return ctx.today().isoformat()
+
+
+def hourly(ctx: Context) -> str:
+    return ctx.now().strftime("%Y-%m-%dT%H")
+
+
+def score_all(tend: "Tend", ctx: Context) -> dict[str, Any]:
+    done = insights.refresh(ctx)
+    return {"day": done.day.isoformat(), "accounts": done.accounts, "days": done.days_written}
+
+
+def expire_drafts(tend: "Tend", ctx: Context) -> dict[str, Any]:
+    expired = approvals.expire_drafts(ctx)
+    for card in expired:
+        tend.refresh_cards(ctx, card.id)
+    return {"expired": len(expired)}
+
+
+JOBS = (
+    Job("score", daily, score_all),
+    Job("expire_drafts", hourly, expire_drafts),
+)
+
+
+def run_due(tend: "Tend", ctx: Context) -> list[str]:
+    """Run everything that is due in one workspace. Returns the names of what ran."""
+    ran = [job.name for job in JOBS if _run(tend, ctx, job.name, job.period(ctx), job.function)]
+    for subscription in digests.subscriptions(ctx):
+        period = digest_period(ctx, subscription)
+        if _run(tend, ctx, f"digest:{subscription.channel}", period, _digest(subscription)):
+            ran.append(f"digest:{subscription.channel}")
+    return ran
+
+
+def digest_period(ctx: Context, subscription: DigestSubscription) -> str | None:
+    """The local date once its hour has come; a day that was missed altogether is not made up for."""
+    local = ctx.now().astimezone(ZoneInfo(subscription.time_zone))
+    return local.date().isoformat() if local.hour >= subscription.hour else None
+
+
+def post_digest(tend: "Tend", ctx: Context, subscription: DigestSubscription, day: str) -> dict[str, Any]:
+    """Compose and post one channel's digest of a local date; posting it again changes nothing."""
+    card = digests.compose_digest(ctx, subscription, datetime.fromisoformat(day).date())
+    tend.messenger.post_once(
+        ctx, f"digest:{subscription.channel}:{day}", subscription.channel, card.text, digest_blocks(card)
+    )
+    digests.keep_digest(ctx, subscription, card)
+    return {"accounts": card.total, "new": len(card.fresh), "worse": len(card.worse)}
+
+
+def _digest(subscription: DigestSubscription) -> Callable[["Tend", Context], dict[str, Any]]:
+    def run(tend: "Tend", ctx: Context) -> dict[str, Any]:
+        return post_digest(tend, ctx, subscription, digest_period(ctx, subscription) or daily(ctx))
+
+    return run
+
+
+def _run(
+    tend: "Tend",
+    ctx: Context,
+    name: str,
+    period: str | None,
+    function: Callable[["Tend", Context], dict[str, Any]],
+) -> bool:
+    if period is None or not _claim(ctx, name, period):
+        return False
+    try:
+        result = function(tend, ctx)
+    except Exception as error:
+        log.error("job_failed", job=name, period=period, error=type(error).__name__)
+        _settle(ctx, name, period, WorkState.FAILED, {"error": type(error).__name__})
+        return False
+    _settle(ctx, name, period, WorkState.DONE, result)
+    return True
+
+
+def _claim(ctx: Context, job: str, period: str) -> bool:
+    """Take a period that nobody has taken, that failed, or whose runner vanished; leases use the real clock."""
+    now = datetime.now(UTC)
+    row = {
+        "job": job,
+        "period": period,
+        "state": WorkState.RUNNING,
+        "attempts": 1,
+        "started_at": now,
+        "lease_until": now + LEASE,
+    }
+    with ctx.session() as session:
+        taken = insert_new(session, JobPeriod, row, ["job", "period"]) or _retake(session, job, period, now)
+        session.commit()
+    return taken
+
+
+def _retake(session: Any, job: str, period: str, now: datetime) -> bool:
+    mine = (col(JobPeriod.job) == job, col(JobPeriod.period) == period)
+    known = session.exec(select(JobPeriod).where(*mine)).one()
+    gone = known.state == WorkState.RUNNING and known.lease_until < now
+    # A failed run waits a little longer each time, so that an outage is not hammered.
+    failed = known.state == WorkState.FAILED and known.started_at < now - timedelta(minutes=2**known.attempts)
+    if not (gone or failed) or known.attempts >= 6:
+        return False
+    values = {
+        "state": WorkState.RUNNING,
+        "attempts": known.attempts + 1,
+        "started_at": now,
+        "lease_until": now + LEASE,
+    }
+    return changed_one(
+        session, update(JobPeriod).where(*mine, col(JobPeriod.attempts) == known.attempts).values(**values)
+    )
+
+
+def _settle(ctx: Context, job: str, period: str, state: WorkState, result: dict[str, Any]) -> None:
+    with ctx.session() as session:
+        mine = (col(JobPeriod.job) == job, col(JobPeriod.period) == period)
+        values = {"state": state, "result": result, "finished_at": datetime.now(UTC)}
+        changed_one(session, update(JobPeriod).where(*mine).values(**values))
+        session.commit()
+
+
+class Schedule:
+    """Wakes `run_due` every half minute; any number of processes may have one."""
+
+    def __init__(self, tend: "Tend") -> None:
+        from apscheduler.schedulers.background import BackgroundScheduler
+
+        self._tend = tend
+        self._scheduler = BackgroundScheduler(timezone="UTC")
+        self._scheduler.add_job(
+            self.wake, "interval", seconds=30, max_instances=1, coalesce=True, next_run_time=datetime.now(UTC)
+        )
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+
+    def wake(self) -> None:
+        for ctx in self._tend.contexts():
+            try:
+                run_due(self._tend, ctx)
+            except Exception as error:  # one workspace in trouble does not stop the others
+                log.error("schedule_error", workspace=ctx.workspace_id, error=type(error).__name__)

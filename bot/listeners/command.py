@@ -1,0 +1,106 @@
+"""`/tend`: a question, health, draft, the digest of this channel, who I am, help."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from slack_bolt import App
+
+from bot import jobs
+from bot.blocks import section, suggestions
+from bot.listeners.chat import PROMPTS
+from bot.listeners.common import person, say_only_to
+from bot.work import Item
+from storage.models import Role
+from tools import digests
+from tools.context import Context
+from tools.errors import UserError
+
+if TYPE_CHECKING:
+    from bot.app import Tend
+
+HELP = """*What you can type*
+• `/tend <question>`: ask about accounts, for example `/tend which accounts renew next month?`
+• `/tend health <account>` · `/tend draft <account>`
+• `/tend digest here [hour]`: the at-risk digest in this channel every day (default 8) · `/tend digest off` · `/tend digest now`
+• `/tend whoami`: how I know you
+You can also mention me in a channel or write to me directly."""
+
+
+def register(app: App) -> None:
+    app.command("/tend")(on_command)
+
+
+def on_command(ack: Any, command: dict[str, Any], context: Any) -> Any:
+    """Store the command, then answer; everything else happens in the worker."""
+    tend: Tend = context["tend"]
+    text = (command.get("text") or "").strip()
+    if text.lower() in ("", "help"):
+        return ack(
+            response_type="ephemeral",
+            text=HELP,
+            blocks=[section(HELP), *suggestions("Or press one:", PROMPTS[:3])],
+        )
+    payload = {
+        "team": command["team_id"],
+        "user": command["user_id"],
+        "channel": command["channel_id"],
+        "text": text,
+        "ts": None,
+        "thread_ts": None,
+    }
+    tend.queue.put(tend.workspace_of(command["team_id"]), "command", f"cmd:{command['trigger_id']}", payload)
+    return ack()
+
+
+def run_command(tend: "Tend", item: Item) -> None:
+    """Do what the command says; answers are for the person who typed it."""
+    ctx = person(tend, item)
+    if ctx is None:
+        return
+    text = item.payload["text"]
+    word, _, rest = text.partition(" ")
+    try:
+        if word.lower() == "digest":
+            said = _digest(tend, ctx, item, rest.strip().lower())
+        elif word.lower() == "whoami":
+            said = f"You are {ctx.actor.name} ({ctx.actor.email}), role {ctx.actor.role}."
+        else:
+            said = _ask(tend, ctx, item, text)
+    except UserError as error:
+        said = str(error)
+    if said:
+        say_only_to(tend, ctx, item.payload, said)
+
+
+def _ask(tend: "Tend", ctx: Context, item: Item, text: str) -> str | None:
+    """A question typed as a command is answered in the person's own messages, so that it can go on there."""
+    for short, long in (("health", "explain the health of"), ("draft", "draft outreach to"), ("ask", "")):
+        text = re.sub(rf"^{short}\s+", f"{long} ".lstrip(), text, flags=re.I)
+    client = tend.messenger.client_of(ctx.workspace_id)
+    channel = client.conversations_open(users=item.payload["user"])["channel"]["id"]
+    payload = {**item.payload, "channel": channel, "text": text, "shown": text}
+    ts = tend.messenger.post_once(ctx, f"asked:{item.key}", channel, text, [section(f"You asked: _{text}_")])
+    tend.queue.put(ctx.workspace_id, "question", f"{item.key}:q", {**payload, "ts": ts, "shown": ""})
+    return None if item.payload["channel"] == channel else "I answer in our messages."
+
+
+def _digest(tend: "Tend", ctx: Context, item: Item, rest: str) -> str | None:
+    channel = item.payload["channel"]
+    if rest == "off":
+        return "The digest is off here." if digests.unsubscribe(ctx, channel) else "There was no digest here."
+    if rest == "now":
+        found = next((s for s in digests.subscriptions(ctx) if s.channel == channel), None)
+        if found is None:
+            raise UserError("There is no digest here yet; start it with `/tend digest here 8`.")
+        done = jobs.post_digest(tend, ctx, found, ctx.today().isoformat())
+        return f"Today's digest is in this channel: {done['accounts']} accounts at risk."
+    hour = re.fullmatch(r"(?:here|on)(?: (?:at )?(\d{1,2})(?::00)?)?", rest)
+    if hour is None:
+        raise UserError("I know `/tend digest here [hour]`, `/tend digest off` and `/tend digest now`.")
+    ctx.require(Role.CSM)
+    zone = tend.time_zone_of(ctx, item.payload["user"])
+    made = digests.subscribe(ctx, channel, int(hour.group(1) or 8), zone)
+    return f"The at-risk digest comes here every day at {made.hour}:00 ({made.time_zone})."
+
+
+HANDLERS = {"command": run_command}

@@ -1,0 +1,96 @@
+"""What Tend sends to Slack: posts that appear once, updates, and words for one person only."""
+
+from collections.abc import Callable
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from storage.database import changed_one, insert_new
+from storage.models import SlackMessage
+from tools.context import Context
+
+EVENT_TYPE = "tend_message"
+LOOK_BACK = 50  # messages read to find out whether a post before a crash went through
+QUIET = {"unfurl_links": False, "unfurl_media": False}
+
+Blocks = list[dict[str, Any]]
+
+
+class Messenger:
+    """Posts for all workspaces.
+
+    Args:
+        client_of: returns the Slack client of a workspace.
+    """
+
+    def __init__(self, client_of: Callable[[str], WebClient]) -> None:
+        self.client_of = client_of
+
+    def post_once(
+        self, ctx: Context, key: str, channel: str, text: str, blocks: Blocks, thread_ts: str | None = None
+    ) -> str:
+        """Post a message that must appear once, however often this is called. Returns its ts.
+
+        The key is stored before the post and travels in the message's metadata, so that after a crash
+        between the two the message itself tells whether it went out.
+        """
+        row = {"key": key, "channel": channel, "created_at": ctx.now()}
+        with ctx.session() as session:
+            new = insert_new(session, SlackMessage, row, ["key"])
+            session.commit()
+            known = session.exec(select(SlackMessage).where(SlackMessage.key == key)).one()
+        if known.ts:
+            return known.ts
+        client = self.client_of(ctx.workspace_id)
+        ts = None if new else _find(client, channel, thread_ts, key)
+        if ts is None:
+            metadata = {"event_type": EVENT_TYPE, "event_payload": {"key": key}}
+            answer = client.chat_postMessage(
+                channel=channel, text=text, blocks=blocks, thread_ts=thread_ts, metadata=metadata, **QUIET
+            )  # type: ignore[arg-type]
+            ts = str(answer["ts"])
+        with ctx.session() as session:
+            changed_one(session, update(SlackMessage).where(col(SlackMessage.key) == key).values(ts=ts))
+            session.commit()
+        return ts
+
+    def update(self, ctx: Context, channel: str, ts: str, text: str, blocks: Blocks) -> None:
+        """Change a message of ours; one that was deleted in the meantime is let go."""
+        try:
+            self.client_of(ctx.workspace_id).chat_update(
+                channel=channel, ts=ts, text=text[:4000], blocks=blocks
+            )
+        except SlackApiError as error:
+            if error.response.get("error") != "message_not_found":
+                raise
+
+    def tell(
+        self,
+        ctx: Context,
+        channel: str,
+        user: str,
+        text: str,
+        blocks: Blocks | None = None,
+        thread_ts: str | None = None,
+    ) -> None:
+        """Say something that only one person sees."""
+        client = self.client_of(ctx.workspace_id)
+        client.chat_postEphemeral(
+            channel=channel, user=user, text=text[:4000], blocks=blocks or None, thread_ts=thread_ts
+        )
+
+
+def _find(client: WebClient, channel: str, thread_ts: str | None, key: str) -> str | None:
+    options: dict[str, Any] = {"channel": channel, "include_all_metadata": True, "limit": LOOK_BACK}
+    if thread_ts:
+        found = client.conversations_replies(ts=thread_ts, **options)
+    else:
+        found = client.conversations_history(**options)
+    for message in found.get("messages") or []:
+        metadata = message.get("metadata") or {}
+        if metadata.get("event_type") == EVENT_TYPE and metadata.get("event_payload", {}).get("key") == key:
+            return str(message["ts"])
+    return None

@@ -1,0 +1,195 @@
+"""The durable queue behind acknowledged events, and the workers that empty it."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import and_, or_, update
+from sqlmodel import Session, col, select
+
+from storage.database import Database, changed_one, insert_new
+from storage.models import Work, WorkState
+
+log = structlog.get_logger()
+LEASE = timedelta(minutes=3)  # longer than any question takes; a crash is noticed after it
+MOST_ATTEMPTS = 3
+IDLE_SECONDS = 1.0  # how long work put by another process may lie before it is seen
+
+
+@dataclass(frozen=True)
+class Item:
+    """One claimed piece of work."""
+
+    id: int
+    workspace_id: str
+    kind: str
+    key: str
+    payload: dict[str, Any]
+    attempts: int
+
+
+Handler = Callable[[Item], None]
+GaveUp = Callable[[Item, str], None]
+
+
+def put(session: Session, kind: str, key: str, payload: dict[str, Any]) -> bool:
+    """Add work unless its key is known already. Returns whether it is new. The caller commits."""
+    now = datetime.now(UTC)
+    row = {
+        "kind": kind,
+        "key": key[:120],
+        "payload": payload,
+        "state": WorkState.READY,
+        "attempts": 0,
+        "run_after": now,
+        "created_at": now,
+    }
+    return insert_new(session, Work, row, ["key"])
+
+
+class Queue:
+    """Claims work by conditional update, so any number of threads and processes may share one database.
+
+    Leases and waits follow the machine's clock, never the one that the local workspace can step.
+
+    Args:
+        handlers: what to do for each kind of work.
+        gave_up: told about work that failed for good, with an id that the user can quote.
+    """
+
+    def __init__(
+        self, database: Database, handlers: dict[str, Handler], gave_up: GaveUp, threads: int = 6
+    ) -> None:
+        self._database, self._handlers, self._gave_up = database, handlers, gave_up
+        self._wake, self._stopping = threading.Condition(), threading.Event()
+        self._threads = [
+            threading.Thread(target=self._loop, name=f"worker-{n}", daemon=True) for n in range(threads)
+        ]
+
+    def put(self, workspace_id: str, kind: str, key: str, payload: dict[str, Any]) -> bool:
+        """Store work durably and wake a worker. False when the key was known: a retry does nothing twice."""
+        with self._database.session(workspace_id) as session:
+            new = put(session, kind, key, payload)
+            session.commit()
+        if new:
+            with self._wake:
+                self._wake.notify()
+        return new
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Let running work finish; what is not claimed stays for the next start."""
+        self._stopping.set()
+        with self._wake:
+            self._wake.notify_all()
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def run_one(self) -> bool:
+        """Do one piece of due work. Returns whether there may be more."""
+        item = self._claim()
+        if item is None:
+            return False
+        try:
+            self._handlers[item.kind](item)
+        except Exception as error:
+            self._failed(item, error)
+        else:
+            self._settle(item, state=WorkState.DONE, finished_at=datetime.now(UTC))
+        return True
+
+    def drain(self, timeout: float = 30.0) -> bool:
+        """Wait until nothing is due or running. Returns False when the time is up before that."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if not self._busy():
+                return True
+            time.sleep(0.02)
+        return False
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                more = self.run_one()
+            except Exception as error:  # the database is away for a moment: keep the worker alive
+                log.error("worker_error", error=type(error).__name__)
+                more = False
+            if not more:
+                with self._wake:
+                    self._wake.wait(IDLE_SECONDS)
+
+    def _claim(self) -> Item | None:
+        now = datetime.now(UTC)
+        due = or_(
+            and_(col(Work.state) == WorkState.READY, col(Work.run_after) <= now),
+            and_(col(Work.state) == WorkState.RUNNING, col(Work.lease_until) < now),
+        )
+        with self._database.unbound() as session:
+            for work in session.exec(select(Work).where(due).order_by(col(Work.id)).limit(8)).all():
+                claim = update(Work).where(col(Work.id) == work.id, due, col(Work.attempts) == work.attempts)
+                values = {
+                    "state": WorkState.RUNNING,
+                    "lease_until": now + LEASE,
+                    "attempts": work.attempts + 1,
+                }
+                if changed_one(session, claim.values(**values)):
+                    session.commit()
+                    return Item(
+                        work.id or 0, work.workspace_id, work.kind, work.key, work.payload, work.attempts + 1
+                    )
+                session.rollback()
+        return None
+
+    def _failed(self, item: Item, error: Exception) -> None:
+        error_id = uuid.uuid4().hex[:8]
+        # The message of an unforeseen error may quote a customer's words: type and place are enough.
+        log.error(
+            "work_failed",
+            kind=item.kind,
+            work=item.id,
+            attempt=item.attempts,
+            error=type(error).__name__,
+            error_id=error_id,
+            where=_where(error),
+        )
+        if item.attempts < MOST_ATTEMPTS:
+            wait = timedelta(seconds=2 ** (item.attempts - 1))
+            self._settle(item, state=WorkState.READY, run_after=datetime.now(UTC) + wait, error=error_id)
+            return
+        self._settle(item, state=WorkState.FAILED, finished_at=datetime.now(UTC), error=error_id)
+        try:
+            self._gave_up(item, error_id)
+        except Exception as told:
+            log.error("could_not_tell", work=item.id, error=type(told).__name__, error_id=error_id)
+
+    def _settle(self, item: Item, **values: Any) -> None:
+        with self._database.unbound() as session:
+            mine = (col(Work.id) == item.id, col(Work.attempts) == item.attempts)
+            changed_one(session, update(Work).where(*mine).values(**values))
+            session.commit()
+
+    def _busy(self) -> bool:
+        with self._database.unbound() as session:
+            now = datetime.now(UTC)
+            waiting = or_(
+                col(Work.state) == WorkState.RUNNING,
+                and_(col(Work.state) == WorkState.READY, col(Work.run_after) <= now),
+            )
+            return session.exec(select(Work.id).where(waiting).limit(1)).first() is not None
+
+
+def _where(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else ""
