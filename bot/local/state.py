@@ -69,6 +69,7 @@ class State:
         self.channels = {channel.id: channel for channel in channels}
         self.dms = {dm_id(person.id): person for person in people}
         self.short = Short()
+        self.served_at: Callable[[], str] = lambda: ""  # known once somebody serves the workspace
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self._listeners: list[Callable[[Change], None]] = []
@@ -81,6 +82,11 @@ class State:
         for message in sorted(self.store.all("message"), key=lambda found: float(found["ts"])):
             self._messages.setdefault(message["channel"], {})[message["ts"]] = message
             self._last_ts = max(self._last_ts, round(float(message["ts"]) * 1e6))
+
+    @property
+    def base_url(self) -> str:
+        """Return the address that links to the workspace start with."""
+        return self.served_at() or "http://127.0.0.1"
 
     # -- time and announcements
 
@@ -148,7 +154,7 @@ class State:
         root = self._messages[reply["channel"]].get(root_ts or "")
         if root is None or root_ts == reply["ts"]:
             return
-        replies = [found for found in self._replies(reply["channel"], root["ts"])]
+        replies = self._replies(reply["channel"], root["ts"])
         root.update(
             thread_ts=root["ts"],
             reply_count=len(replies),
@@ -176,7 +182,7 @@ class State:
             message = self._messages[channel_id][ts]
             message.update(changes)
             for name in [name for name, value in changes.items() if value is None]:
-                del message[name]
+                message.pop(name, None)
             self.store.put("message", f"{channel_id}:{ts}", message)
             changed = copy.deepcopy(message)
         self.announce("message", channel=channel_id, ts=ts)
