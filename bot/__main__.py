@@ -81,9 +81,7 @@ def import_(
     for line in report.lines():
         out.print(line, markup=False)
     if scored:
-        out.print(
-            f"Scored {scored.accounts:,} accounts as of {scored.day} ({scored.days_written} days written)."
-        )
+        out.print(f"Scored {scored.accounts:,} accounts as of {scored.day} ({scored.days_written} days written).")
 
 
 @cli.command()
@@ -182,13 +180,7 @@ def doctor(as_json: Json = False) -> None:
     for finding in examine(Settings()):
         findings.append(finding)
         if not as_json:
-            sign = (
-                "[green]✓[/green]"
-                if finding.ok
-                else "[yellow]–[/yellow]"
-                if finding.optional
-                else "[red]✗[/red]"
-            )
+            sign = "[green]✓[/green]" if finding.ok else "[yellow]–[/yellow]" if finding.optional else "[red]✗[/red]"
             out.print(f"{sign} [bold]{finding.name}[/bold]: ", end="")
             out.print(finding.said, markup=False)
             if not finding.ok:

@@ -16,10 +16,11 @@ from bot.settings import Settings, plain
 from bot.slots import Lexicon
 from knowledge.documents import prompt
 from storage.models import Account, User
-from tools.accounts import account_names, scored_day
+from tools.account_rows import scored_day
 from tools.context import Context
 from tools.errors import AmbiguousError, Choice, UnknownAccountError, UserError
 from tools.facts import Fact, Result
+from tools.names import account_names
 from tools.registry import TOOLS, Tool
 
 log = structlog.get_logger()
@@ -69,7 +70,7 @@ class Run:
     stuck: UserError | None = None
 
 
-class ModelTrouble(Exception):
+class ModelTroubleError(Exception):
     """The language model failed or returned rubbish; the offline model takes over."""
 
 
@@ -113,9 +114,7 @@ class Agent:
 
     def _by_model(self, run: Run, question: str, turns: list[Turn], lexicon: Lexicon) -> Answer:
         model = self._model()
-        history = [
-            pair for turn in turns[-6:] for pair in (("user", turn.question), ("assistant", turn.answer))
-        ]
+        history = [pair for turn in turns[-6:] for pair in (("user", turn.question), ("assistant", turn.answer))]
         system = prompt("system").format(
             today=run.ctx.today().isoformat(), name=run.ctx.actor.name, role=run.ctx.actor.role
         )
@@ -134,13 +133,13 @@ class Agent:
             system_prompt=system,
             middleware=[ModelCallLimitMiddleware(run_limit=MOST_MODEL_CALLS, exit_behavior="error")],
         )
-        state = agent.invoke({"messages": messages})
+        state: Any = agent.invoke({"messages": messages})
         last = state["messages"][-1]
         if getattr(last, "invalid_tool_calls", None):
-            raise ModelTrouble("arguments that are not JSON")
+            raise ModelTroubleError("arguments that are not JSON")
         words = last.text if isinstance(last.text, str) else last.text()
         if not words.strip() and not run.results and run.stuck is None:
-            raise ModelTrouble("an empty answer")
+            raise ModelTroubleError("an empty answer")
         return words.strip()
 
     def _model(self) -> Any:
@@ -173,9 +172,7 @@ def _answer(run: Run, words: str, mode: str) -> Answer:
     results = tuple(run.results)
     if run.stuck is not None and not results:
         choices = run.stuck.choices if isinstance(run.stuck, AmbiguousError | UnknownAccountError) else []
-        name = next(
-            (str(c["args"].get("account") or c["args"].get("owner") or "") for c in run.calls[::-1]), ""
-        )
+        name = next((str(c["args"].get("account") or c["args"].get("owner") or "") for c in run.calls[::-1]), "")
         return Answer(str(run.stuck), mode, (), tuple(run.calls), tuple(choices), name)
     extra = f"\n{run.stuck}" if run.stuck is not None and str(run.stuck) not in words else ""
     return Answer(words + extra, mode, results, tuple(run.calls))
@@ -203,7 +200,7 @@ def _grounded(model: Any, run: Run, question: str, words: str, lexicon: Lexicon)
         if corrected.strip() and not ungrounded(corrected, facts, question, names):
             return corrected.strip()
     if not run.results:
-        raise ModelTrouble("figures without any tool result")
+        raise ModelTroubleError("figures without any tool result")
     return "\n".join(result.text for result in run.results)
 
 

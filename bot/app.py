@@ -79,7 +79,7 @@ class Tend(Core):
     _lock: Any = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        handlers = {kind: partial(handler, self) for kind, handler in listeners.HANDLERS.items()}
+        handlers: dict[str, Any] = {kind: partial(handler, self) for kind, handler in listeners.HANDLERS.items()}
         self.queue = Queue(self.database, handlers, self._gave_up)
         self.delivery = DeliveryWorker(self.contexts, self.senders, self._delivered)
         self.schedule = Schedule(self)
@@ -154,9 +154,7 @@ def build_core(settings: Settings, *, clock: Clock = system_clock) -> Core:
     )
 
 
-def build(
-    settings: Settings, *, clock: Clock = system_clock, senders: dict[str, Sender] | None = None
-) -> Tend:
+def build(settings: Settings, *, clock: Clock = system_clock, senders: dict[str, Sender] | None = None) -> Tend:
     """Build the whole app around the settings.
 
     Args:
@@ -216,7 +214,7 @@ def _bolt(settings: Settings) -> App:
 
         return App(client=slack_client(settings, None), oauth_settings=oauth_settings(settings), **common)
     token = plain(settings.slack_bot_token)
-    return App(token=token, client=slack_client(settings, token), token_verification_enabled=False, **common)
+    return App(client=slack_client(settings, token), token_verification_enabled=False, **common)
 
 
 def _client_of(settings: Settings, bolt: App, database: Database, workspace_id: str) -> WebClient:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from storage.models import DraftState
-from tools.accounts import AccountBrief, AccountList, AccountRow, band_words
+from tools.account_rows import AccountRow
+from tools.accounts import AccountBrief, AccountList, band_words
 from tools.digests import SHOWN, DigestCard
 from tools.drafts import DraftCard
 from tools.errors import Choice
@@ -53,9 +54,7 @@ def context(*texts: str) -> Block:
     return {"type": "context", "elements": parts[:CONTEXTS]}
 
 
-def button(
-    label: str, action: str, value: Any, style: str | None = None, confirm: Block | None = None
-) -> Block:
+def button(label: str, action: str, value: Any, style: str | None = None, confirm: Block | None = None) -> Block:
     packed = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
     block: Block = {
         "type": "button",
@@ -74,9 +73,7 @@ def divider() -> Block:
     return {"type": "divider"}
 
 
-def table(
-    caption: str, head: list[str], rows: Iterable[list[str | tuple[float, str]]], page: int = 10
-) -> Block:
+def table(caption: str, head: list[str], rows: Iterable[list[str | tuple[float, str]]], page: int = 10) -> Block:
     """A native table; a cell is a text, or a number with the way it is shown."""
     cells = [[_cell(cell) for cell in row] for row in rows]
     return {
@@ -185,9 +182,7 @@ def _table_row(row: AccountRow) -> list[str | tuple[float, str]]:
         "no score" if row.health is None else (row.health, f"{row.health:.0f} {band_words(row.band)}"),
         "–" if row.change is None else (row.change, f"{row.change:+.0f}"),
         "–" if row.arr is None else (row.arr, money(row.arr, row.currency)),
-        "–"
-        if row.revenue_at_risk is None
-        else (row.revenue_at_risk, money(row.revenue_at_risk, row.currency)),
+        "–" if row.revenue_at_risk is None else (row.revenue_at_risk, money(row.revenue_at_risk, row.currency)),
         day(row.renewal_on) if row.renewal_on else "–",
         row.reasons[0].text if row.reasons else "–",
     ]
@@ -228,8 +223,7 @@ def health_card(card: HealthCard) -> list[Block]:
     blocks = [section(f"*{escape(row.name)}* · {health(row)}" + (f"\n{trends}" if trends else ""))]
     if card.indicators:
         rows: list[list[str | tuple[float, str]]] = [
-            [i.label, i.shown, (i.points, f"{i.points:.0f}"), (i.effect, f"{i.effect:+.1f}")]
-            for i in card.indicators
+            [i.label, i.shown, (i.points, f"{i.points:.0f}"), (i.effect, f"{i.effect:+.1f}")] for i in card.indicators
         ]
         blocks.append(
             table(
@@ -302,9 +296,7 @@ def digest_blocks(card: DigestCard) -> list[Block]:
     for row in card.rows[:SHOWN]:
         blocks += [section(line(row, _mark(card, row))), _digest_actions(row)]
     if card.recovered:
-        blocks.append(
-            section(":arrow_up: *Off the list:* " + "; ".join(_recovered(r) for r in card.recovered[:6]))
-        )
+        blocks.append(section(":arrow_up: *Off the list:* " + "; ".join(_recovered(r) for r in card.recovered[:6])))
     blocks += _digest_more(card)
     return fit(blocks)
 
@@ -493,13 +485,9 @@ def suggestions(text: str, prompts: Iterable[str]) -> list[Block]:
 def sources(facts: Iterable[Fact]) -> list[Block]:
     rows: list[list[str | tuple[float, str]]] = [
         [fact.subject, fact.measure, f"{fact.value} {fact.unit}", day(fact.as_of), fact.source]
-        for fact in facts
-    ][:100]  # type: ignore[misc]
-    return (
-        [table("Where the figures come from", ["About", "What", "Value", "As of", "Source"], rows)]
-        if rows
-        else []
-    )
+        for fact in list(facts)[:100]
+    ]
+    return [table("Where the figures come from", ["About", "What", "Value", "As of", "Source"], rows)] if rows else []
 
 
 _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {

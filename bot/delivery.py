@@ -76,9 +76,7 @@ class EmailSender:
         host = self._url.hostname or "localhost"
         if self._url.scheme == "smtps":
             context = ssl.create_default_context()
-            server: smtplib.SMTP = smtplib.SMTP_SSL(
-                host, self._url.port or 465, timeout=TIMEOUT, context=context
-            )
+            server: smtplib.SMTP = smtplib.SMTP_SSL(host, self._url.port or 465, timeout=TIMEOUT, context=context)
         else:
             server = smtplib.SMTP(host, self._url.port or 587, timeout=TIMEOUT)
         server.ehlo_or_helo_if_needed()

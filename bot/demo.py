@@ -29,7 +29,7 @@ from tools import digests, insights
 from tools.context import Context
 
 log = structlog.get_logger()
-TEAM, BOT_TOKEN = "T0LOCAL", "xoxb-local"
+TEAM, BOT_TOKEN, BOT_USER = "T0LOCAL", "xoxb-local", "U0TEND"
 DIGEST_CHANNEL = "C0CUSTOMERS"
 
 
@@ -65,7 +65,8 @@ class World:
     """The made-up portfolio, built when a day of it is first needed."""
 
     def __init__(self, built_on: date) -> None:
-        self._built_on, self._world, self._lock = built_on, None, threading.Lock()
+        self._built_on, self._lock = built_on, threading.Lock()
+        self._world: Any = None
 
     def get(self) -> Any:
         from storage.demo import build as build_world
@@ -216,9 +217,7 @@ class Demo:
     def _take_in(self, ctx: Context, day: date) -> None:
         if self.world is not None:
             with ctx.session() as session:
-                import_frames(
-                    session, ctx.usage, self.world.get().day(day), now=ctx.now(), source="demo portfolio"
-                )
+                import_frames(session, ctx.usage, self.world.get().day(day), now=ctx.now(), source="demo portfolio")
 
 
 def _with_progress(work: Any) -> None:
@@ -253,14 +252,10 @@ def _people(ctx: Context) -> list[Person]:
         for number, user in enumerate(users, 1)
     ]
     if not members:
-        members = [
-            Person("U0001", "dana", "Dana Reyes", "dana.reyes@example.com", ctx.time_zone, title="CSM")
-        ]
+        members = [Person("U0001", "dana", "Dana Reyes", "dana.reyes@example.com", ctx.time_zone, title="CSM")]
     return [
         *members,
-        Person(
-            "UGUEST", "gina", "Gina Guest", "gina@contractor.example", ctx.time_zone, "guest", "Contractor"
-        ),
+        Person("UGUEST", "gina", "Gina Guest", "gina@contractor.example", ctx.time_zone, "guest", "Contractor"),
         Person("UEXTERN", "pat", "Pat Partner", "pat@partner.example", ctx.time_zone, "external", "Partner"),
     ]
 
@@ -268,10 +263,10 @@ def _people(ctx: Context) -> list[Person]:
 def _channels(people: list[Person]) -> list[Channel]:
     members = tuple(person.id for person in people if person.kind == "member")
     return [
-        Channel(DIGEST_CHANNEL, "customer-success", members, topic="The daily at-risk digest comes here"),
-        Channel("C0GENERAL", "general", (*members, "UGUEST"), topic="Everything else"),
+        Channel(DIGEST_CHANNEL, "customer-success", (*members, BOT_USER), topic="The daily at-risk digest comes here"),
+        Channel("C0GENERAL", "general", (*members, "UGUEST", BOT_USER), topic="Everything else"),
         Channel(
-            "C0PARTNER", "shared-partner", (*members, "UEXTERN"), shared=True, topic="Shared with a partner"
+            "C0PARTNER", "shared-partner", (*members, "UEXTERN", BOT_USER), shared=True, topic="Shared with a partner"
         ),
     ]
 

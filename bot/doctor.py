@@ -95,9 +95,7 @@ def _model(settings: Settings) -> str:
     client = OpenAI(
         api_key=plain(settings.openai_api_key), base_url=settings.openai_base_url, timeout=15, max_retries=0
     )
-    client.chat.completions.create(
-        model=settings.openai_model, messages=[{"role": "user", "content": "Say ok."}]
-    )
+    client.chat.completions.create(model=settings.openai_model, messages=[{"role": "user", "content": "Say ok."}])
     return f"{settings.openai_model} answers"
 
 

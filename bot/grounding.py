@@ -17,10 +17,7 @@ DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b|\b(\d{1,2})(?:st|nd|rd|th)? (%s)
                   r"\b(%s)[a-z]*\.? (\d{1,2})(?:st|nd|rd|th)?(?:, (\d{4}))?\b"
                   % (("Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec",) * 2))  # fmt: skip
 MONTHS = {
-    m: n + 1
-    for n, m in enumerate(
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-    )
+    m: n + 1 for n, m in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"])
 }
 SCALES = {"k": 1e3, "K": 1e3, "thousand": 1e3, "m": 1e6, "M": 1e6, "million": 1e6, "%": 0.01, "percent": 0.01}
 WORDS = {w: n for n, w in enumerate(
@@ -80,9 +77,7 @@ def _close(value: float, step: float, known: set[float]) -> bool:
     """Within half of the last written place; a percentage may also be a fact in percent."""
     tolerance = step / 2 + 1e-9
     shares = step < 1
-    return any(
-        abs(value - k) <= tolerance or (shares and abs(value * 100 - k) <= tolerance * 100) for k in known
-    )
+    return any(abs(value - k) <= tolerance or (shares and abs(value * 100 - k) <= tolerance * 100) for k in known)
 
 
 def _dates(text: str) -> tuple[dict[str, date], str]:

@@ -14,7 +14,6 @@ from tools.context import Context
 
 EVENT_TYPE = "tend_message"
 LOOK_BACK = 50  # messages read to find out whether a post before a crash went through
-QUIET = {"unfurl_links": False, "unfurl_media": False}
 
 Blocks = list[dict[str, Any]]
 
@@ -49,8 +48,14 @@ class Messenger:
         if ts is None:
             metadata = {"event_type": EVENT_TYPE, "event_payload": {"key": key}}
             answer = client.chat_postMessage(
-                channel=channel, text=text, blocks=blocks, thread_ts=thread_ts, metadata=metadata, **QUIET
-            )  # type: ignore[arg-type]
+                channel=channel,
+                text=text,
+                blocks=blocks,
+                thread_ts=thread_ts,
+                metadata=metadata,
+                unfurl_links=False,
+                unfurl_media=False,
+            )
             ts = str(answer["ts"])
         with ctx.session() as session:
             changed_one(session, update(SlackMessage).where(col(SlackMessage.key) == key).values(ts=ts))
@@ -60,9 +65,7 @@ class Messenger:
     def update(self, ctx: Context, channel: str, ts: str, text: str, blocks: Blocks) -> None:
         """Change a message of ours; one that was deleted in the meantime is let go."""
         try:
-            self.client_of(ctx.workspace_id).chat_update(
-                channel=channel, ts=ts, text=text[:4000], blocks=blocks
-            )
+            self.client_of(ctx.workspace_id).chat_update(channel=channel, ts=ts, text=text[:4000], blocks=blocks)
         except SlackApiError as error:
             if error.response.get("error") != "message_not_found":
                 raise

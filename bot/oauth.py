@@ -1,6 +1,7 @@
 """OAuth for several Slack workspaces: installations in our own database, tokens encrypted with SECRET_KEY."""
 
 import base64
+import copy
 import hashlib
 from typing import Any
 
@@ -36,30 +37,27 @@ class EncryptedInstallationStore(SQLAlchemyInstallationStore):
     def save_bot(self, bot: Bot) -> None:
         super().save_bot(self._each(bot, self._fernet.encrypt))
 
-    def find_bot(self, **wanted: Any) -> Bot | None:  # type: ignore[override]
+    def find_bot(self, **wanted: Any) -> Bot | None:
         found = super().find_bot(**wanted)
         return found and self._each(found, self._fernet.decrypt)
 
-    def find_installation(self, **wanted: Any) -> Installation | None:  # type: ignore[override]
+    def find_installation(self, **wanted: Any) -> Installation | None:
         found = super().find_installation(**wanted)
         return found and self._each(found, self._fernet.decrypt)
 
     def _each(self, holder: Any, change: Any) -> Any:
-        copy = type(holder).__new__(type(holder))
-        copy.__dict__.update(holder.__dict__)
+        clone = copy.copy(holder)
         for name in SECRET_FIELDS:
-            if getattr(copy, name, None):
-                setattr(copy, name, change(getattr(copy, name).encode()).decode())
-        return copy
+            if getattr(clone, name, None):
+                setattr(clone, name, change(getattr(clone, name).encode()).decode())
+        return clone
 
 
 def oauth_settings(settings: Settings) -> OAuthSettings:
     """Bolt's OAuth settings over our database."""
     engine = create_engine(Database(settings.database).url)
     client_id = settings.slack_client_id or ""
-    store = EncryptedInstallationStore(
-        secret_key=plain(settings.secret_key), client_id=client_id, engine=engine
-    )
+    store = EncryptedInstallationStore(secret_key=plain(settings.secret_key), client_id=client_id, engine=engine)
     states = SQLAlchemyOAuthStateStore(expiration_seconds=600, engine=engine)
     store.metadata.create_all(engine)
     states.metadata.create_all(engine)

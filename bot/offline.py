@@ -10,7 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from bot.slots import CannotTell, Lexicon, fill, find_account
+from bot.slots import CannotTellError, Lexicon, fill, find_account
 from knowledge.embedding import embed
 from tools.registry import TOOLS
 
@@ -66,7 +66,7 @@ def plan_calls(question: str, lexicon: Lexicon) -> AIMessage:
             continue
         try:
             calls.append({"name": tool, "args": fill(tool, clause, lexicon), "id": uuid.uuid4().hex[:12]})
-        except CannotTell as gap:
+        except CannotTellError as gap:
             said.append(str(gap))
     return AIMessage(content="" if calls else "\n".join(said), tool_calls=calls)
 
@@ -104,7 +104,7 @@ def _masked(clause: str, lexicon: Lexicon) -> str:
     """Put the stand-in of the examples in place of the account's name, so that names do not steer."""
     try:
         mention = find_account(clause, lexicon)
-    except CannotTell:
+    except CannotTellError:
         mention = None
     if mention is None or not mention.words:
         return clause

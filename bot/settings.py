@@ -30,9 +30,7 @@ class Settings(BaseSettings):
         "socket", description="How Slack reaches Tend: `socket` needs no public address, `http` does"
     )
     host: str = Field("127.0.0.1", description="Address that the HTTP server listens on")
-    port: int = Field(
-        3000, description="Port of the HTTP server; `make demo` opens its page on it", ge=0, le=65535
-    )
+    port: int = Field(3000, description="Port of the HTTP server; `make demo` opens its page on it", ge=0, le=65535)
     public_url: str | None = Field(None, description="Public address of the HTTP server, for OAuth and links")
     database_url: str | None = Field(
         None, description="SQLite or PostgreSQL (`postgresql://…`); default a file in `DATA_DIR`"
@@ -42,9 +40,7 @@ class Settings(BaseSettings):
         None, description="Usage facts: a folder or a warehouse's address; default Parquet in `DATA_DIR`"
     )
     chroma_url: str | None = Field(None, description="Chroma server; default a local index in `DATA_DIR`")
-    embedder: str = Field(
-        "bundled", description="Embedding model: `bundled`, or a name known to `OPENAI_BASE_URL`"
-    )
+    embedder: str = Field("bundled", description="Embedding model: `bundled`, or a name known to `OPENAI_BASE_URL`")
     openai_api_key: SecretStr | None = Field(
         None, description="Key of the language model; without it Tend answers by its own rules"
     )
@@ -54,9 +50,7 @@ class Settings(BaseSettings):
         None, description="Mail server, `smtp://user:password@host:587` (STARTTLS) or `smtps://…`"
     )
     email_from: str = Field("tend@localhost", description="Address that outreach is sent from")
-    postal_address: str | None = Field(
-        None, description="Postal address, put under outreach where the law asks"
-    )
+    postal_address: str | None = Field(None, description="Postal address, put under outreach where the law asks")
     secret_key: SecretStr | None = Field(
         None, description="Key that encrypts stored Slack tokens and signs links; needed with OAuth"
     )

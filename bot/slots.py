@@ -35,9 +35,7 @@ AT_RISK = re.compile(
     r"unhealthy|could (?:leave|lose|churn)|might (?:leave|churn)|about to (?:leave|churn)|"
     r"(?:will|who|going to) (?:leaves?|churns?|cancels?)|endangered|struggling|\bbad shape\b"
 )
-FALLING = re.compile(
-    r"fall(?:ing|en)|dropp(?:ing|ed)|drops?\b|declin\w+|worsen\w*|got worse|went down|decreas\w+"
-)
+FALLING = re.compile(r"fall(?:ing|en)|dropp(?:ing|ed)|drops?\b|declin\w+|worsen\w*|got worse|went down|decreas\w+")
 RISING = re.compile(r"ris(?:ing|en)|improv\w+|got better|gets better|recover\w+|went up|increas\w+")
 SORTS = {
     r"by (?:arr|revenue|size|value|mrr)|biggest|largest|highest[- ](?:paying|arr|revenue)|top \d* ?(?:accounts|customers)"
@@ -61,9 +59,7 @@ ORDINALS = {
     "first": 0, "1st": 0, "top": 0, "second": 1, "2nd": 1, "third": 2, "3rd": 2, "fourth": 3, "4th": 3,
     "fifth": 4, "5th": 4, "sixth": 5, "seventh": 6, "eighth": 7, "ninth": 8, "tenth": 9, "last": -1,
 }  # fmt: skip
-ORDINAL = re.compile(
-    rf"\b(?:the |number |no\.? ?|#)?({'|'.join(ORDINALS)}|(?<=#)\d+)(?: one| account)?\b(?! \d)"
-)
+ORDINAL = re.compile(rf"\b(?:the |number |no\.? ?|#)?({'|'.join(ORDINALS)}|(?<=#)\d+)(?: one| account)?\b(?! \d)")
 PRONOUN = re.compile(
     r"\b(?:it|its|they|their|them|theirs|(?:that|this|the same|the) (?:account|customer|one|company))\b"
 )
@@ -139,7 +135,7 @@ STOP = set(
 )
 
 
-class CannotTell(Exception):
+class CannotTellError(Exception):
     """The sentence asks for something that the arguments cannot express; the text says what."""
 
 
@@ -181,7 +177,7 @@ def find_account(text: str, lexicon: Lexicon) -> Mention | None:
     """Find the account that a sentence names, or points to by pronoun or ordinal.
 
     Raises:
-        CannotTell: when "it" could be several accounts of the answer before.
+        CannotTellError: when "it" could be several accounts of the answer before.
     """
     return _named(text, lexicon) or _pointed(text, lexicon)
 
@@ -231,9 +227,7 @@ def _pointed(text: str, lexicon: Lexicon) -> Mention | None:
         word = ordinal.group(1)
         place = ORDINALS[word] if word in ORDINALS else int(word) - 1
         if place >= len(recent):
-            raise CannotTell(
-                f"The last list had {len(recent)} accounts; there is no “{ordinal.group().strip()}”."
-            )
+            raise CannotTellError(f"The last list had {len(recent)} accounts; there is no “{ordinal.group().strip()}”.")
         return Mention(ordinal.group(), recent[place])
     if PRONOUN.search(lower) or lower.strip(" ?!.") in ("why", "how come", "explain", "draft"):
         return Mention("", recent[0])
@@ -256,7 +250,7 @@ def fill(tool: str, text: str, lexicon: Lexicon) -> dict[str, Any]:
     """Return the arguments of a tool that a sentence gives.
 
     Raises:
-        CannotTell: when it asks for something that the tool has no argument for.
+        CannotTellError: when it asks for something that the tool has no argument for.
     """
     return _FILLERS[tool](text, lexicon)
 
@@ -265,7 +259,7 @@ def _account_only(text: str, lexicon: Lexicon) -> dict[str, Any]:
     mention = find_account(text, lexicon)
     name = mention.name if mention else guessed_name(text)
     if not name:
-        raise CannotTell("Which account do you mean? Name it, for example “explain the health of Acme”.")
+        raise CannotTellError("Which account do you mean? Name it, for example “explain the health of Acme”.")
     return {"account": name}
 
 
@@ -283,7 +277,7 @@ def _summary(text: str, lexicon: Lexicon) -> dict[str, Any]:
 def _filters(text: str, lexicon: Lexicon) -> dict[str, Any]:
     lower = text.lower()
     if NEGATION.search(lower):
-        raise CannotTell(
+        raise CannotTellError(
             "I cannot leave accounts out yet. Say what you want to see instead, for example "
             "“at-risk accounts in mid-market”."
         )
@@ -365,9 +359,7 @@ def bounds(lower: str) -> dict[str, Any]:
             tail = lower[match.end() : match.end() + 14]
             if re.match(r"\s*(?:days?|weeks?|months?|seats?|users?|%)", tail):
                 continue
-            is_money = (
-                re.search(r"[$€£]", match.group()) or match.group(2) or re.search(r"arr|mrr|revenue", lower)
-            )
+            is_money = re.search(r"[$€£]", match.group()) or match.group(2) or re.search(r"arr|mrr|revenue", lower)
             if is_money and not re.search(r"health|score", lower[max(0, match.start() - 20) : match.start()]):
                 monthly = "mrr" in lower or re.match(r"\s*(?:a|per) month", tail)
                 found[money_name] = amount * (12 if monthly else 1)
@@ -387,9 +379,7 @@ def _plan(lower: str, lexicon: Lexicon) -> str | None:
     """A plan of the team, where the sentence speaks of plans or the word can mean nothing else."""
     for plan in sorted(lexicon.plans, key=len, reverse=True):
         spoken = re.escape(plan.lower()).replace("_", "[ _-]")
-        if re.search(
-            rf"\b{spoken}(?:[- ]plan|[- ]tier)|\bon (?:the )?{spoken}\b|\b(?:plan|tier) {spoken}\b", lower
-        ):
+        if re.search(rf"\b{spoken}(?:[- ]plan|[- ]tier)|\bon (?:the )?{spoken}\b|\b(?:plan|tier) {spoken}\b", lower):
             return plan
         if plan.lower() not in ("enterprise", "business") and re.search(rf"\b{spoken}\b", lower):
             return plan

@@ -4,7 +4,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.agent import Answer
-from tools.accounts import AccountBrief, AccountList, AccountRow, band_words
+from tools.account_rows import AccountRow
+from tools.accounts import AccountBrief, AccountList, band_words
 from tools.digests import DigestCard
 from tools.drafts import DraftCard
 from tools.facts import day, money

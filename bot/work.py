@@ -62,14 +62,10 @@ class Queue:
         gave_up: told about work that failed for good, with an id that the user can quote.
     """
 
-    def __init__(
-        self, database: Database, handlers: dict[str, Handler], gave_up: GaveUp, threads: int = 6
-    ) -> None:
+    def __init__(self, database: Database, handlers: dict[str, Handler], gave_up: GaveUp, threads: int = 6) -> None:
         self._database, self._handlers, self._gave_up = database, handlers, gave_up
         self._wake, self._stopping = threading.Condition(), threading.Event()
-        self._threads = [
-            threading.Thread(target=self._loop, name=f"worker-{n}", daemon=True) for n in range(threads)
-        ]
+        self._threads = [threading.Thread(target=self._loop, name=f"worker-{n}", daemon=True) for n in range(threads)]
 
     def put(self, workspace_id: str, kind: str, key: str, payload: dict[str, Any]) -> bool:
         """Store work durably and wake a worker. False when the key was known: a retry does nothing twice."""
@@ -144,9 +140,7 @@ class Queue:
                 }
                 if changed_one(session, claim.values(**values)):
                     session.commit()
-                    return Item(
-                        work.id or 0, work.workspace_id, work.kind, work.key, work.payload, work.attempts + 1
-                    )
+                    return Item(work.id or 0, work.workspace_id, work.kind, work.key, work.payload, work.attempts + 1)
                 session.rollback()
         return None
 

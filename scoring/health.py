@@ -47,9 +47,7 @@ class Indicator(_Strict):
     def _check(self) -> "Indicator":
         if self.feature not in CATALOGUE:
             near = difflib.get_close_matches(self.feature, CATALOGUE, 1, 0.3)
-            raise ValueError(
-                f"unknown indicator '{self.feature}', did you mean '{near[0] if near else '?'}'?"
-            )
+            raise ValueError(f"unknown indicator '{self.feature}', did you mean '{near[0] if near else '?'}'?")
         values, scores = zip(*self.points, strict=True)
         if any(b <= a for a, b in itertools.pairwise(values)):
             raise ValueError(f"{self.feature}: the values of `points` must rise")
@@ -84,9 +82,7 @@ class Scorecard(_Strict):
                 raise ValueError(f"factor '{factor.name}': the shares of its indicators do not sum to 1")
         lowers = [band.lower for band in self.bands]
         if sorted(set(lowers), reverse=True) != lowers or lowers[-1] != 0:
-            raise ValueError(
-                "bands must be listed from the highest to the one that starts at 0, without overlap"
-            )
+            raise ValueError("bands must be listed from the highest to the one that starts at 0, without overlap")
         return self
 
     @cached_property
@@ -207,11 +203,7 @@ def loss_rates(history: pl.DataFrame) -> dict[str, float]:
 
 
 def _column(features: pl.DataFrame, name: str) -> np.ndarray:
-    return (
-        features[name].cast(pl.Float64).to_numpy()
-        if name in features.columns
-        else np.full(features.height, np.nan)
-    )
+    return features[name].cast(pl.Float64).to_numpy() if name in features.columns else np.full(features.height, np.nan)
 
 
 def _curve(indicator: Indicator) -> tuple[Any, Any]:

@@ -1,11 +1,11 @@
 """Named queries: everything that scoring and the tools read, one function each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, DateTime, func, or_, type_coerce
 from sqlmodel import Session, SQLModel, col, select
 
 from storage.models import (
@@ -24,30 +24,28 @@ from storage.models import (
     User,
 )
 
-# What the features read of each table, and which column says when the row became known.
-FACT_COLUMNS: dict[type[SQLModel], tuple[str, tuple[str, ...]]] = {
-    Account: (
-        "started_on",
-        ("id", "external_id", "started_on", "churned_on", "first_value_on", "renewal_on", "seats_bought",
-         "seats_used"),
-    ),
-    Contact: ("joined_on", ("account_id", "role", "left_on")),
-    FeatureAdoption: ("first_used_on", ("account_id", "core", "last_used_on")),
-    Goal: ("stated_on", ("account_id", "baseline", "target", "current", "roi")),
-    Interaction: ("at", ("account_id", "channel", "direction", "at", "replied")),
-    Invoice: ("issued_on", ("account_id", "due_on", "paid_on", "failed_on")),
-    StakeholderChange: ("changed_on", ("account_id", "kind", "changed_on")),
-    Subscription: ("start_on", ("account_id", "seats", "start_on")),
-    SurveyResponse: ("answered_on", ("account_id", "kind", "score", "answered_on")),
-    Ticket: (
-        "opened_at",
-        ("account_id", "opened_at", "resolved_at", "escalated", "self_service", "sentiment"),
-    ),
+# What the features read of each table; the first column says when the row became known.
+FACT_COLUMNS: dict[type[SQLModel], tuple[str, ...]] = {
+    Account: ("started_on", "id", "external_id", "churned_on", "first_value_on", "renewal_on", "seats_bought",
+              "seats_used"),
+    Contact: ("joined_on", "account_id", "role", "left_on"),
+    FeatureAdoption: ("first_used_on", "account_id", "feature", "core", "last_used_on"),
+    Goal: ("stated_on", "account_id", "objective", "baseline", "target", "current", "roi", "measured_on"),
+    Interaction: ("at", "account_id", "channel", "direction", "replied"),
+    Invoice: ("issued_on", "account_id", "due_on", "paid_on", "failed_on"),
+    StakeholderChange: ("changed_on", "account_id", "kind"),
+    Subscription: ("start_on", "account_id", "seats"),
+    SurveyResponse: ("answered_on", "account_id", "kind", "score"),
+    Ticket: ("opened_at", "account_id", "resolved_at", "escalated", "self_service", "sentiment"),
 }  # fmt: skip
-POLARS_TYPES = {
-    "int": pl.Int64, "float": pl.Float64, "bool": pl.Boolean, "str": pl.String, "date": pl.Date,
-    "datetime": pl.Datetime("us"),
-}  # fmt: skip
+POLARS_TYPES: dict[type, Any] = {
+    int: pl.Int64,
+    float: pl.Float64,
+    bool: pl.Boolean,
+    str: pl.String,
+    date: pl.Date,
+    datetime: pl.Datetime("us"),
+}
 
 
 def facts_until(session: Session, as_of: date, account_id: int | None = None) -> dict[str, pl.DataFrame]:
@@ -57,8 +55,8 @@ def facts_until(session: Session, as_of: date, account_id: int | None = None) ->
         account_id: only this account; left out, all of them.
     """
     frames = {}
-    for model, (known, names) in FACT_COLUMNS.items():
-        where = [known_by(model, known, as_of)]
+    for model, names in FACT_COLUMNS.items():
+        where = [known_by(model, names[0], as_of)]
         if account_id is not None:
             where.append(getattr(model, "id" if model is Account else "account_id") == account_id)
         frames[str(model.__tablename__)] = read_frame(session, model, names, *where)
@@ -77,22 +75,20 @@ def read_frame(
     session: Session, model: type[SQLModel], names: Sequence[str], *where: ColumnElement[bool]
 ) -> pl.DataFrame:
     """Read columns of one table into a frame with the right types, also when there is no row."""
-    rows = session.execute(select(*[getattr(model, name) for name in names]).where(*where)).all()
     schema = {name: _polars_type(model, name) for name in names}
-    columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    data = {name: _naive(values, schema[name]) for name, values in zip(names, columns, strict=True)}
-    return pl.DataFrame(data, schema=schema)
+    # Times are read naive (UTC), as Polars keeps them: making each aware and naive again costs a second.
+    columns = [
+        type_coerce(getattr(model, name), DateTime) if kind == POLARS_TYPES[datetime] else getattr(model, name)
+        for name, kind in schema.items()
+    ]
+    rows = session.execute(select(*columns).where(*where)).all()
+    return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
 
 
 def _polars_type(model: type[SQLModel], name: str) -> Any:
-    annotation = str(model.model_fields[name].annotation)
-    return next(kind for word, kind in reversed(POLARS_TYPES.items()) if word in annotation)
-
-
-def _naive(values: Iterable[Any], kind: Any) -> list[Any]:
-    if kind != POLARS_TYPES["datetime"]:
-        return list(values)
-    return [value and value.replace(tzinfo=None) for value in values]
+    annotation: Any = model.model_fields[name].annotation
+    plain = next((part for part in get_args(annotation) if part is not type(None)), annotation)
+    return POLARS_TYPES[plain]
 
 
 def newest_fact(session: Session) -> date | None:
@@ -126,7 +122,7 @@ def snapshot_day(session: Session, scorecard: str, until: date) -> date | None:
 def loss_history(session: Session, scorecard: str, until: date, horizon: int) -> pl.DataFrame:
     """Return `account_id`, `band`, `lost` for snapshots whose horizon (days) ended by `until`."""
     rows = session.execute(
-        select(Snapshot.account_id, Snapshot.band, Snapshot.day, Account.churned_on)
+        select(col(Snapshot.account_id), col(Snapshot.band), col(Snapshot.day), col(Account.churned_on))
         .join(Account, col(Account.id) == col(Snapshot.account_id))
         .where(
             Snapshot.scorecard == scorecard,
@@ -151,9 +147,7 @@ def user_by_email(session: Session, email: str) -> User | None:
 
 def snoozed_accounts(session: Session, on: date) -> dict[int, AccountAction]:
     """Return accounts that a colleague put to sleep at least until `on`, by id."""
-    found = session.exec(
-        select(AccountAction).where(AccountAction.action == "snooze", col(AccountAction.until) >= on)
-    )
+    found = session.exec(select(AccountAction).where(AccountAction.action == "snooze", col(AccountAction.until) >= on))
     return {action.account_id: action for action in found}
 
 

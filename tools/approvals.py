@@ -104,9 +104,7 @@ def expire_drafts(ctx: Context) -> list[DraftCard]:
     from sqlmodel import select
 
     with ctx.session() as session:
-        due = session.exec(
-            select(Draft).where(col(Draft.state).in_(OPEN), col(Draft.expires_at) <= ctx.now())
-        ).all()
+        due = session.exec(select(Draft).where(col(Draft.state).in_(OPEN), col(Draft.expires_at) <= ctx.now())).all()
         for draft in due:
             statement = update(Draft).where(col(Draft.id) == draft.id, col(Draft.state).in_(OPEN))
             if changed_one(session, statement.values(state=DraftState.EXPIRED)):
@@ -134,9 +132,7 @@ def _still(draft_id: int, seen_hash: str, now: datetime) -> list:
     ]
 
 
-def _decide(
-    ctx: Context, session: Session, draft: Draft, seen_hash: str, to: DraftState, reason: str | None
-) -> None:
+def _decide(ctx: Context, session: Session, draft: Draft, seen_hash: str, to: DraftState, reason: str | None) -> None:
     statement = update(Draft).where(*_still(draft.id or 0, seen_hash, ctx.now()))
     if not changed_one(session, statement.values(state=to, reason=reason)):
         raise StaleError(_how_it_stands(draft, seen_hash, ctx.now()))
@@ -184,9 +180,7 @@ def _check_text(subject: str, body: str) -> None:
     if "\n" in subject or "\r" in subject:
         raise UserError("The subject must be a single line.")
     if len(subject) > LONGEST_SUBJECT or len(body) > LONGEST_BODY:
-        raise UserError(
-            f"Too long: at most {LONGEST_SUBJECT} characters of subject, {LONGEST_BODY:,} of text."
-        )
+        raise UserError(f"Too long: at most {LONGEST_SUBJECT} characters of subject, {LONGEST_BODY:,} of text.")
     found = PLACEHOLDER.search(body) or PLACEHOLDER.search(subject)
     if found:
         raise UserError(f"There is a placeholder left in the text: “{found.group()}”. Please fill it in.")

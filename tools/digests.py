@@ -9,7 +9,8 @@ from sqlmodel import Session, col, select
 from storage import queries
 from storage.database import insert_new
 from storage.models import Account, Digest, DigestSubscription, Snapshot
-from tools.accounts import AccountRow, add_row_facts, rows_at_risk, scored_day
+from tools.account_rows import AccountRow, rows_at_risk, scored_day
+from tools.accounts import add_row_facts
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import FactSheet, Result, money_by_currency, plural
@@ -132,7 +133,7 @@ def _last_before(session: Session, channel: str, day: date) -> Digest | None:
 def _recovered(ctx: Context, session: Session, gone: Any, as_of: date) -> tuple[Recovered, ...]:
     """Accounts that dropped off the list: back in a green band, or no customers any more."""
     rows = session.execute(
-        select(Account.name, Snapshot.value, Account.churned_on)
+        select(col(Account.name), col(Snapshot.value), col(Account.churned_on))
         .join(
             Snapshot,
             (col(Snapshot.account_id) == col(Account.id))
@@ -222,4 +223,5 @@ def _text(
         f"{len(recovered)} recovered or gone" if recovered else "",
     ]
     changed = ", ".join(change for change in changes if change)
-    return f"{plural(len(rows), 'account')} at risk, {money_by_currency(arr)} ARR{f': {changed}' if changed else ''}."
+    head = f"{plural(len(rows), 'account')} at risk, {money_by_currency(arr)} ARR"
+    return f"{head}: {changed}." if changed else f"{head}."

@@ -12,15 +12,14 @@ from knowledge.documents import Template, observations, render, templates, true_
 from scoring.catalogue import CATALOGUE
 from storage import queries
 from storage.models import Account, Contact, Draft, DraftState, Goal, StakeholderChange, Ticket
-from tools.accounts import resolve_account, scored_day
+from tools.account_rows import scored_day
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import Fact, FactSheet, Result, day
 from tools.insights import features_of
+from tools.names import resolve_account
 
-Purpose = Literal[
-    "check_in", "risk", "renewal", "adoption", "support", "billing", "celebration", "onboarding"
-]
+Purpose = Literal["check_in", "risk", "renewal", "adoption", "support", "billing", "celebration", "onboarding"]
 EXPIRES_AFTER = timedelta(days=7)
 FEWEST_OBSERVATIONS = 2  # a message that says less about the account is generic, and is not drafted
 QUOTE_LENGTH = 120
@@ -215,7 +214,7 @@ def _escalated(session: Session, account: Account, as_of: date) -> Ticket | None
 
 
 def _goal(session: Session, account: Account) -> Goal | None:
-    found = select(Goal).where(Goal.account_id == account.id).order_by(col(Goal.stated_on).desc())
+    found = select(Goal).where(Goal.account_id == account.id).order_by(col(Goal.measured_on).desc())
     return session.exec(found).first()
 
 
@@ -230,7 +229,7 @@ def _left(session: Session, account: Account, as_of: date) -> str | None:
         )
         .order_by(col(StakeholderChange.changed_on).desc())
     ).first()
-    return found and quoted(found.contact_name)
+    return quoted(found.contact_name) if found else None
 
 
 def _at_least(facts: dict[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 """Score the portfolio, explain one score, summarise them all."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -15,23 +16,17 @@ from scoring.health import Health, loss_rates, score
 from storage import queries
 from storage.database import insert_rows
 from storage.models import Account, Snapshot
-from tools.accounts import (
-    AccountRow,
-    add_row_facts,
-    band_words,
-    find_colleague,
-    resolve_account,
-    row_of,
-    scored_day,
-)
+from tools.account_rows import COMPARABLE, SLACK, AccountRow, row_of, scored_day
+from tools.accounts import add_row_facts, band_words
 from tools.context import Context
 from tools.facts import FactSheet, Result, money_by_currency, plural
+from tools.names import find_colleague, resolve_account
 
 LOSS_HORIZON = 60  # days: the default report is 30-60 days of early warning
 TRENDS = (7, 30, 90)
-# Days back that are scored once after an import: trends need the near ones, loss rates the far ones.
-BACKFILL = tuple(sorted({1, 2, 3, 4, 5, 6, *TRENDS, 14, 21, *range(60, 361, 30)}, reverse=True))
-NOTHING = lambda done, total: None  # noqa: E731
+# Days back that are scored once after an import, oldest first: trends need the near ones, loss rates the far ones.
+BACKFILL = tuple(sorted({1, 30, *range(7, 92, 7), *range(120, 361, 30)}, reverse=True))
+MOST_MISSED = 90  # days that are made up for after a long silence
 
 
 @dataclass(frozen=True)
@@ -104,7 +99,11 @@ def data_day(ctx: Context) -> date | None:
     return ctx.today() if fresh else newest
 
 
-def refresh(ctx: Context, progress: Callable[[int, int], None] = NOTHING) -> Refreshed:
+def no_progress(done: int, total: int) -> None:
+    """Report nothing."""
+
+
+def refresh(ctx: Context, progress: Callable[[int, int], None] = no_progress) -> Refreshed:
     """Score every account for the newest day of the data, and once for the past days that trends need.
 
     Days that have snapshots already are left as they are, so running it again changes nothing.
@@ -113,29 +112,33 @@ def refresh(ctx: Context, progress: Callable[[int, int], None] = NOTHING) -> Ref
     if newest is None:
         return Refreshed(ctx.today(), 0, 0)
     missing = _days_to_score(ctx, newest)
+    if not missing:
+        return Refreshed(newest, 0, 0)
+    with ctx.session() as session:
+        frames = queries.facts_until(session, newest)
     accounts = 0
-    for done, day in enumerate(missing):
-        accounts = score_day(ctx, day)
-        progress(done + 1, len(missing))
+    with _read_once(ctx.usage.table(ctx.workspace_id)) as usage:
+        for done, day in enumerate(missing):
+            accounts = _score_day(ctx, frames, usage, day)
+            progress(done + 1, len(missing))
     return Refreshed(newest, accounts, len(missing))
 
 
-def score_day(ctx: Context, as_of: date) -> int:
+def _read_once(usage: Any) -> Any:
+    """Keep the usage facts at hand while several days are scored."""
+    return nullcontext() if usage is None else usage.cache()
+
+
+def _score_day(ctx: Context, frames: dict[str, pl.DataFrame], usage: Any, as_of: date) -> int:
     """Write one day's snapshots. Returns the number of accounts scored."""
+    collected = None if usage is None else usage_features(usage, as_of).to_polars()
+    features = feature_table(frames, collected, as_of)
+    health = score(ctx.scorecard, features)
     with ctx.session() as session:
-        features = features_on(ctx, session, as_of)
-        health = score(ctx.scorecard, features)
         rates = loss_rates(queries.loss_history(session, ctx.scorecard.id, as_of, LOSS_HORIZON))
         insert_rows(session, Snapshot, _snapshots(health, as_of, rates))
         session.commit()
     return features.height
-
-
-def features_on(ctx: Context, session: Session, as_of: date) -> pl.DataFrame:
-    """Return the feature table as of a day: usage where it lives, the rest from the database."""
-    usage = ctx.usage.table(ctx.workspace_id)
-    collected = None if usage is None else usage_features(usage, as_of).to_polars()
-    return feature_table(queries.facts_until(session, as_of), collected, as_of)
 
 
 def features_of(ctx: Context, session: Session, account: Account, as_of: date) -> pl.DataFrame:
@@ -190,13 +193,10 @@ def portfolio_summary(ctx: Context, owner: str | None = None, segment: str | Non
     with ctx.session() as session:
         as_of = scored_day(ctx, session)
         person = find_colleague(ctx, session, owner) if owner else None
-        frame = _summary_frame(ctx, session, as_of, person and person.email, segment)
+        frame = _summary_frame(ctx, session, as_of, person.email if person else None, segment)
     bands = tuple(_band_count(frame, name) for name in [*[b.name for b in ctx.scorecard.bands], None])
-    title = ", ".join(
-        part
-        for part in (person and f"accounts of {person.name}", segment and segment.replace("_", " "))
-        if part
-    )
+    whose = f"accounts of {person.name}" if person else ""
+    title = ", ".join(part for part in (whose, (segment or "").replace("_", " ")) if part)
     shown = tuple(count for count in bands if count.accounts or count.band)
     return PortfolioSummary(
         text=_summary_text(shown, frame, title),
@@ -209,17 +209,15 @@ def portfolio_summary(ctx: Context, owner: str | None = None, segment: str | Non
 
 
 def _days_to_score(ctx: Context, newest: date) -> list[date]:
+    """The newest day and, the first time, days of the past; later, days that were stepped over."""
     with ctx.session() as session:
-        started = session.exec(select(Account.started_on).order_by(col(Account.started_on))).first()
-        done = set(
-            session.exec(select(Snapshot.day).where(Snapshot.scorecard == ctx.scorecard.id).distinct())
-        )
-    wanted = [newest - timedelta(days=back) for back in BACKFILL] + [newest]
-    if done:  # days stepped over since the last run, so that no trend has a hole
-        last = max(done)
-        wanted += [last + timedelta(days=n) for n in range(1, min((newest - last).days, 90))]
-    first = (started or newest) + timedelta(days=28)
-    return sorted({d for d in wanted if d not in done and (d >= first or d == newest)})
+        started = session.exec(select(col(Account.started_on)).order_by(col(Account.started_on))).first()
+        last = queries.snapshot_day(session, ctx.scorecard.id, newest)
+    if last is None:
+        past = [newest - timedelta(days=back) for back in BACKFILL]
+        first = (started or newest) + timedelta(days=28)
+        return [*(day for day in past if day >= first), newest]
+    return [last + timedelta(days=n) for n in range(1, (newest - last).days + 1)][-MOST_MISSED:]
 
 
 def _snapshots(health: Health, as_of: date, rates: dict[str, float]) -> list[dict[str, Any]]:
@@ -260,10 +258,18 @@ def _trends(history: dict[date, Snapshot], as_of: date) -> tuple[tuple[int, floa
     now = history.get(as_of)
     found = []
     for days in TRENDS:
-        before = history.get(as_of - timedelta(days=days))
-        if now and before and now.value is not None and before.value is not None:
+        before = _near(history, as_of - timedelta(days=days))
+        if now is None or before is None or abs(now.coverage - before.coverage) > COMPARABLE:
+            continue
+        if now.value is not None and before.value is not None:
             found.append((days, round(now.value - before.value, 1)))
     return tuple(found)
+
+
+def _near(history: dict[date, Snapshot], day: date) -> Snapshot | None:
+    """The newest snapshot up to a day, unless it is more than a week older."""
+    found = max((known for known in history if day - SLACK <= known <= day), default=None)
+    return history[found] if found else None
 
 
 def _indicators(ctx: Context, drivers: dict[str, Any]) -> tuple[tuple[Indicator, ...], tuple[str, ...]]:
@@ -281,8 +287,7 @@ def _indicators(ctx: Context, drivers: dict[str, Any]) -> tuple[tuple[Indicator,
 def _explanation(row: AccountRow, trends: tuple[tuple[int, float], ...], missing: tuple[str, ...]) -> str:
     if row.health is None:
         return (
-            f"{row.name} has not enough data for a score: coverage {row.coverage:.0%}. "
-            f"Missing: {', '.join(missing)}."
+            f"{row.name} has not enough data for a score: coverage {row.coverage:.0%}. Missing: {', '.join(missing)}."
         )
     moved = ", ".join(f"{change:+.1f} in {days} days" for days, change in trends)
     down = "; ".join(reason.text for reason in row.reasons) or "nothing stands out"
@@ -296,9 +301,7 @@ def _explanation(row: AccountRow, trends: tuple[tuple[int, float], ...], missing
     )
 
 
-def _summary_frame(
-    ctx: Context, session: Session, as_of: date, owner: str | None, segment: str | None
-) -> pl.DataFrame:
+def _summary_frame(ctx: Context, session: Session, as_of: date, owner: str | None, segment: str | None) -> pl.DataFrame:
     where = [*queries.customers_on(as_of)]
     where += [col(Account.owner_email) == owner] if owner else []
     where += [col(Account.segment) == segment] if segment else []

@@ -121,9 +121,7 @@ def _obstacle(session: Session, outbox: Outbox, draft: Draft) -> str | None:
     return next((reason for stands, reason in checks if stands), None)
 
 
-def _move(
-    ctx: Context, session: Session, draft: Draft, source: DraftState, to: DraftState, reason: str | None
-) -> bool:
+def _move(ctx: Context, session: Session, draft: Draft, source: DraftState, to: DraftState, reason: str | None) -> bool:
     statement = update(Draft).where(col(Draft.id) == draft.id, col(Draft.state) == source)
     if not changed_one(session, statement.values(state=to, reason=reason)):
         return False

@@ -31,9 +31,7 @@ def actor_of(ctx: Context, person: SlackPerson, home_team: str) -> Actor:
         NotAllowedError: for guests, people of other organisations, bots and deactivated users.
     """
     if person.team_id != home_team:
-        raise NotAllowedError(
-            "I only answer members of this workspace, so I can't share account data with you."
-        )
+        raise NotAllowedError("I only answer members of this workspace, so I can't share account data with you.")
     if person.guest:
         raise NotAllowedError("I only answer full members of this workspace; guests can't see account data.")
     if person.bot or person.deleted or not person.email:

@@ -9,7 +9,8 @@ from bot.blocks import fit, line, result_blocks, section
 from bot.listeners.common import person, put_press, say_only_to
 from bot.work import Item
 from storage.models import Account
-from tools.accounts import acknowledge_account, rows_at_risk, scored_day, snooze_account
+from tools.account_rows import rows_at_risk, scored_day
+from tools.accounts import acknowledge_account, snooze_account
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import plural

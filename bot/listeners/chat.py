@@ -32,11 +32,11 @@ PROMPTS = (
 )
 STATUS = "is looking at your accounts…"
 HELLO = "Ask me about your accounts, for example:"
-TOO_LONG = (
-    "That is {length:,} characters; I read questions of up to {most:,}. Please ask in a sentence or two."
-)
+TOO_LONG = "That is {length:,} characters; I read questions of up to {most:,}. Please ask in a sentence or two."
 NOT_ENGLISH = "I understand English only so far. Please ask in English, for example “{example}”."
-SHARED = "This channel is shared with another organisation, so I keep account data out of it. Ask me in a direct message."
+SHARED = (
+    "This channel is shared with another organisation, so I keep account data out of it. Ask me in a direct message."
+)
 NOT_LATIN = re.compile(r"[^\W\d_a-zA-ZÀ-ɏ]")
 LETTER = re.compile(r"[^\W\d_]")
 FOREIGN = {
@@ -76,9 +76,7 @@ def on_question_button(ack: Any, body: dict[str, Any], context: Any) -> Any:
     if "is" in value:
         spoken = re.compile(re.escape(value["name"]), re.I)
         known = bool(value["name"]) and spoken.search(question)
-        question = (
-            spoken.sub(lambda _: value["is"], question, count=1) if known else f"{question} ({value['is']})"
-        )
+        question = spoken.sub(lambda _: value["is"], question, count=1) if known else f"{question} ({value['is']})"
     put_press(context, body, "question", {"text": question, "shown": question})
     return ack()
 
@@ -139,9 +137,7 @@ def _refusal(text: str) -> tuple[str, list[Block]] | None:
     if len(text) > LONGEST_QUESTION:
         words = TOO_LONG.format(length=len(text), most=LONGEST_QUESTION)
         return words, [section(words)]
-    if not letters or re.fullmatch(
-        r"\W*(hi|hello|hey|help|hallo|good morning|what can you do)\W*", said, re.I
-    ):
+    if not letters or re.fullmatch(r"\W*(hi|hello|hey|help|hallo|good morning|what can you do)\W*", said, re.I):
         return HELLO, suggestions(f"{HELLO}", PROMPTS)
     foreign = len(FOREIGN & set(re.findall(r"\w+", said.lower())))
     if len(NOT_LATIN.findall(said)) > len(letters) / 2 or foreign >= 2:
@@ -178,11 +174,7 @@ def answer_blocks(answer: Answer, question: str, key: str, asked: str = "") -> l
 
 
 def _footer(answer: Answer, key: str) -> Block:
-    mode = (
-        "answered by language model, figures checked"
-        if answer.mode == "model"
-        else f"answered by {answer.mode}"
-    )
+    mode = "answered by language model, figures checked" if answer.mode == "model" else f"answered by {answer.mode}"
     return {
         "type": "section",
         "text": {"type": "mrkdwn", "text": f"_{escape(mode)}_"},
@@ -201,9 +193,7 @@ def show_sources(tend: "Tend", item: Item) -> None:
     if ctx is None:
         return
     with ctx.session() as session:
-        turn = session.exec(
-            select(ConversationTurn).where(ConversationTurn.key == item.payload["key"])
-        ).first()
+        turn = session.exec(select(ConversationTurn).where(ConversationTurn.key == item.payload["key"])).first()
     facts = [Fact(**fact) for fact in (turn.facts if turn else [])]
     payload = item.payload
     blocks = sources(facts) or [section("There are no stored sources for this answer.")]

@@ -70,9 +70,7 @@ def _open(ack: Any, body: dict[str, Any], context: Any, client: Any, view: Any) 
         approvals.remember_card(ctx, value["draft"], where["channel"], where["ts"])
         card = approvals.get_open_draft(acting, value["draft"])
         if len(card.body) > LONGEST_IN_MODAL:
-            raise UserError(
-                "This text is too long for Slack's edit window. Reject it and ask for a shorter one."
-            )
+            raise UserError("This text is too long for Slack's edit window. Reject it and ask for a shorter one.")
         client.views_open(trigger_id=body["trigger_id"], view=view(card))
     except UserError as error:
         tend.queue.put(ctx.workspace_id, "tell", key, {**where, "text": str(error)})
@@ -101,9 +99,7 @@ def on_rejected(ack: Any, body: dict[str, Any], view: dict[str, Any], context: A
     return _submitted(ack, body, view, context, change, "reason")
 
 
-def _submitted(
-    ack: Any, body: dict[str, Any], view: dict[str, Any], context: Any, change: Any, field: str
-) -> Any:
+def _submitted(ack: Any, body: dict[str, Any], view: dict[str, Any], context: Any, change: Any, field: str) -> Any:
     tend: Tend = context["tend"]
     about = json.loads(view["private_metadata"])
     team = (body.get("team") or {}).get("id") or body["user"].get("team_id", "")

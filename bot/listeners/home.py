@@ -35,9 +35,7 @@ def on_opened(event: dict[str, Any], body: dict[str, Any], context: Any) -> None
     team = body.get("team_id") or context["team_id"]
     payload = {"team": team, "user": event["user"], "channel": event.get("channel")}
     kind = "home" if event.get("tab") == "home" else "prompts"
-    tend.queue.put(
-        tend.workspace_of(team), kind, body.get("event_id") or f"home:{event['event_ts']}", payload
-    )
+    tend.queue.put(tend.workspace_of(team), kind, body.get("event_id") or f"home:{event['event_ts']}", payload)
 
 
 def on_open_draft(ack: Any, body: dict[str, Any], context: Any) -> Any:
@@ -69,9 +67,7 @@ def home_blocks(ctx: Context) -> list[Block]:
     if not summary.total:
         return [*blocks, section(EMPTY), *_ask()]
     counts = " · ".join(
-        f"{DOTS.get(b.band, DOTS[None])} *{b.accounts}* {band_words(b.band)}"
-        for b in summary.bands
-        if b.accounts
+        f"{DOTS.get(b.band, DOTS[None])} *{b.accounts}* {band_words(b.band)}" for b in summary.bands if b.accounts
     )
     arr: dict[str, float] = {}
     for band in summary.bands:
@@ -83,9 +79,7 @@ def home_blocks(ctx: Context) -> list[Block]:
     ]
     blocks += _drafts(ctx)
     blocks.append(
-        section(
-            f"*At risk* ({worst.total})" if worst.total else ":large_green_circle: None of yours is at risk."
-        )
+        section(f"*At risk* ({worst.total})" if worst.total else ":large_green_circle: None of yours is at risk.")
     )
     for row in worst.rows:
         value = {"account": row.id}
@@ -97,11 +91,7 @@ def home_blocks(ctx: Context) -> list[Block]:
 
 
 def _ask() -> list[Block]:
-    return [
-        context(
-            "Ask me in Messages or with `/tend`, for example: " + " · ".join(f"“{p}”" for p in PROMPTS[:3])
-        )
-    ]
+    return [context("Ask me in Messages or with `/tend`, for example: " + " · ".join(f"“{p}”" for p in PROMPTS[:3]))]
 
 
 def _drafts(ctx: Context) -> list[Block]:
