@@ -127,7 +127,7 @@ class Agent:
         from langchain.agents import create_agent
         from langchain.agents.middleware import ModelCallLimitMiddleware
 
-        agent = create_agent(
+        agent: Any = create_agent(
             model,
             [_langchain_tool(tool, run) for tool in TOOLS],
             system_prompt=system,
@@ -152,7 +152,7 @@ class Agent:
 def _chat_model(name: str, key: str, base_url: str | None) -> Any:
     from langchain_openai import ChatOpenAI
 
-    return ChatOpenAI(model=name, api_key=key, base_url=base_url, timeout=SECONDS, max_retries=1)  # type: ignore[arg-type]
+    return ChatOpenAI(model=name, api_key=key, base_url=base_url, timeout=SECONDS, max_retries=1)
 
 
 def build_lexicon(ctx: Context, turns: list[Turn]) -> Lexicon:

@@ -7,7 +7,7 @@ from typing import Any
 
 from storage.models import DraftState
 from tools.account_rows import AccountRow
-from tools.accounts import AccountBrief, AccountList, band_words
+from tools.accounts import AccountBrief, AccountList, band_words, points
 from tools.digests import SHOWN, DigestCard
 from tools.drafts import DraftCard
 from tools.errors import Choice
@@ -118,7 +118,7 @@ def health(row: AccountRow) -> str:
     """`:dot: 45 critical ▼12`, or that there is not enough data."""
     if row.health is None:
         return f"{DOTS[None]} not enough data"
-    return f"{DOTS.get(row.band, DOTS[None])} *{row.health:.0f}* {band_words(row.band)}{moved(row.change)}"
+    return f"{DOTS.get(row.band, DOTS[None])} *{points(row.health)}* {band_words(row.band)}{moved(row.change)}"
 
 
 def moved(change: float | None) -> str:
@@ -136,10 +136,6 @@ def line(row: AccountRow, mark: str = "") -> str:
     why = "; ".join(reason.text for reason in row.reasons) or "no single reason stands out"
     head = " · ".join(part for part in figures if part)
     return f"*{escape(row.name)}*{mark}\n{head}\n{escape(why)}"
-
-
-def as_of_line(as_of: Any, mode: str = "") -> Block:
-    return context(f"As of {day(as_of)}{f' · {mode}' if mode else ''}")
 
 
 # Results
@@ -161,7 +157,7 @@ def account_list(found: AccountList) -> list[Block]:
     blocks = [
         table(
             caption,
-            ["Account", "Health", "30 days", "ARR", "At risk", "Renews", "Main reason"],
+            ["Account", "Health", "30 days", "ARR", "At risk", "Renews"],
             [_table_row(row) for row in shown],
         )
     ]
@@ -173,18 +169,17 @@ def account_list(found: AccountList) -> list[Block]:
                 "window to narrow it, or sort by ARR, health or renewal."
             )
         )
-    return [*blocks, as_of_line(found.as_of)]
+    return blocks
 
 
 def _table_row(row: AccountRow) -> list[str | tuple[float, str]]:
     return [
         row.name,
-        "no score" if row.health is None else (row.health, f"{row.health:.0f} {band_words(row.band)}"),
+        "no score" if row.health is None else (row.health, f"{points(row.health)} {band_words(row.band)}"),
         "–" if row.change is None else (row.change, f"{row.change:+.0f}"),
         "–" if row.arr is None else (row.arr, money(row.arr, row.currency)),
         "–" if row.revenue_at_risk is None else (row.revenue_at_risk, money(row.revenue_at_risk, row.currency)),
         day(row.renewal_on) if row.renewal_on else "–",
-        row.reasons[0].text if row.reasons else "–",
     ]
 
 
@@ -213,7 +208,7 @@ def account_brief(brief: AccountBrief) -> list[Block]:
     ]
     blocks += [section(f":arrow_down: {escape(why)}")] if why else []
     blocks += [section(f":arrow_up: {escape(good)}")] if good else []
-    return [*blocks, account_actions(row.id), as_of_line(brief.as_of)]
+    return [*blocks, account_actions(row.id)]
 
 
 def health_card(card: HealthCard) -> list[Block]:
@@ -275,7 +270,6 @@ def portfolio(summary: PortfolioSummary) -> list[Block]:
     ]
     return [
         table(f"Health bands: {summary.title}", ["Band", "Accounts", "Share", "Average health", "ARR"], rows),
-        as_of_line(summary.as_of),
     ]
 
 

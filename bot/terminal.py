@@ -5,7 +5,7 @@ from rich.table import Table
 
 from bot.agent import Answer
 from tools.account_rows import AccountRow
-from tools.accounts import AccountBrief, AccountList, band_words
+from tools.accounts import AccountBrief, AccountList, band_words, points
 from tools.digests import DigestCard
 from tools.drafts import DraftCard
 from tools.facts import day, money
@@ -46,7 +46,7 @@ def _accounts(rows: tuple[AccountRow, ...]) -> Table:
     for row in rows:
         table.add_row(
             row.name,
-            "no score" if row.health is None else f"{row.health:.0f} {band_words(row.band)}",
+            "no score" if row.health is None else f"{points(row.health)} {band_words(row.band)}",
             "" if row.change is None else f"{row.change:+.0f}",
             money(row.arr, row.currency),
             "" if row.revenue_at_risk is None else money(row.revenue_at_risk, row.currency),

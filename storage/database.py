@@ -94,9 +94,7 @@ def insert_new(session: Session, model: type[WorkspaceRow], row: dict[str, Any],
     dialect = session.get_bind().dialect.name
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     values = {**row, "workspace_id": session.info["workspace_id"]}
-    statement = (
-        insert(_table(model)).values(values).on_conflict_do_nothing(index_elements=["workspace_id", *key])
-    )
+    statement = insert(_table(model)).values(values).on_conflict_do_nothing(index_elements=["workspace_id", *key])
     result: Any = session.connection().execute(statement)
     return result.rowcount == 1
 
@@ -108,9 +106,7 @@ def _table(model: type[WorkspaceRow]) -> Any:
 def _filter(state: ORMExecuteState) -> None:
     workspace_id = state.session.info["workspace_id"]
     if state.is_insert:
-        raise WorkspaceMismatchError(
-            "insert through session.add, insert_rows or insert_new: they fill the workspace"
-        )
+        raise WorkspaceMismatchError("insert through session.add, insert_rows or insert_new: they fill the workspace")
     if not state.is_column_load and not state.is_relationship_load:
         state.statement = state.statement.options(
             with_loader_criteria(Tenant, lambda cls: cls.owner == workspace_id, include_aliases=True)

@@ -39,9 +39,7 @@ class Written:
     unchanged: int = 0
 
     def __add__(self, other: "Written") -> "Written":
-        return Written(
-            self.added + other.added, self.changed + other.changed, self.unchanged + other.unchanged
-        )
+        return Written(self.added + other.added, self.changed + other.changed, self.unchanged + other.unchanged)
 
 
 class UsageStore:
@@ -56,8 +54,12 @@ class UsageStore:
         self.address = address
         self.folder = None if "://" in address else Path(address)
 
-    def table(self, workspace_id: str) -> "ir.Table | None":
-        """Return the workspace's usage as an Ibis table, or None while there is none."""
+    def table(self, workspace_id: str, in_memory: bool = False) -> "ir.Table | None":
+        """Return the workspace's usage as an Ibis table, or None while there is none.
+
+        Args:
+            in_memory: read files once and keep their rows, for a caller that asks many questions of them.
+        """
         import ibis
 
         if self.folder is None:
@@ -66,7 +68,9 @@ class UsageStore:
         files = sorted(self._place(workspace_id).glob("*.parquet"))
         if not files:
             return None
-        return ibis.duckdb.connect().read_parquet([str(file) for file in files], union_by_name=True)
+        connection = ibis.duckdb.connect()
+        facts = connection.read_parquet([str(file) for file in files], union_by_name=True)
+        return connection.create_table("usage_daily", facts, temp=True) if in_memory else facts
 
     def measures(self, workspace_id: str) -> list[str]:
         """Name the measures that this workspace has, the known ones first."""
@@ -89,9 +93,7 @@ class UsageStore:
             ValueError: when the facts live in the team's own warehouse, which Tend only reads.
         """
         if self.folder is None:
-            raise ValueError(
-                "usage is read from USAGE_URL: load it there, or unset USAGE_URL to import files"
-            )
+            raise ValueError("usage is read from USAGE_URL: load it there, or unset USAGE_URL to import files")
         place = self._place(workspace_id)
         place.mkdir(parents=True, exist_ok=True)
         total = Written()
@@ -106,23 +108,36 @@ class UsageStore:
 
 
 def _merge(file: Path, new: pl.DataFrame) -> Written:
-    """Merge one month's rows into its file, replaced in one step so that readers never see half of it."""
+    """Merge one month's rows into its file, replaced in one step so that readers never see half of it.
+
+    A measure that the new rows lack keeps its stored value; a measure that is new to the file is added.
+    """
     new = new.unique(KEYS, keep="last")
     if not file.exists():
         _replace(file, new)
         return Written(added=new.height)
     old = pl.read_parquet(file)
-    merged = pl.concat([old, new], how="diagonal_relaxed").unique(KEYS, keep="last")
-    changed = _changed(old, merged)
+    both = old.join(new, on=KEYS, how="full", suffix="_new", coalesce=True)
+    measures = [name for name in dict.fromkeys([*old.columns, *new.columns]) if name not in KEYS]
+    merged = both.select(*KEYS, *[_newest(name, both.columns) for name in measures])
     added = merged.height - old.height
+    changed = _differing(old, merged)
     if added or changed:
         _replace(file, merged)
     return Written(added, changed, new.height - added - changed)
 
 
-def _changed(old: pl.DataFrame, merged: pl.DataFrame) -> int:
+def _newest(name: str, columns: list[str]) -> pl.Expr:
+    present = [column for column in (f"{name}_new", name) if column in columns]
+    return pl.coalesce(*present).alias(name)
+
+
+def _differing(old: pl.DataFrame, merged: pl.DataFrame) -> int:
+    """Count the old rows that the merge changed, by a measure that differs or was not there."""
     both = old.join(merged, on=KEYS, suffix="_new")
-    differs = [pl.col(name).ne_missing(pl.col(f"{name}_new")) for name in old.columns if name not in KEYS]
+    known = [name for name in old.columns if name not in KEYS]
+    differs = [pl.col(name).ne_missing(pl.col(f"{name}_new")) for name in known]
+    differs += [pl.col(name).is_not_null() for name in merged.columns if name not in old.columns]
     return both.filter(pl.any_horizontal(differs)).height if differs else 0
 
 

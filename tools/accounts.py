@@ -1,5 +1,6 @@
 """Find, list and look up accounts, each with its health as of the newest scoring."""
 
+import math
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
@@ -181,6 +182,11 @@ def add_row_facts(sheet: FactSheet, row: AccountRow) -> None:
         sheet.add(row.name, reason.text, reason.value, "feature", "snapshot")
 
 
+def points(value: float) -> str:
+    """Show a score rounded down, so that the number never contradicts its band: 59.6 is 59 and critical."""
+    return f"{math.floor(value)}"
+
+
 def band_words(band: str | None) -> str:
     return "not enough data" if band is None else band.replace("_", " ")
 
@@ -188,7 +194,8 @@ def band_words(band: str | None) -> str:
 def _list_text(rows: list[AccountRow], total: int, arr_total: dict[str, float], title: str) -> str:
     if not total:
         return f"No accounts match: {title}."
-    head = f"{plural(total, 'account')}: {title}, {money_by_currency(arr_total)} ARR."
+    worth = money_by_currency(arr_total)
+    head = f"{plural(total, 'account')} {title}, {worth} ARR." if title else f"{plural(total, 'account')}, {worth} ARR."
     first = rows[0]
     why = f": {'; '.join(reason.text for reason in first.reasons[:2])}" if first.reasons else ""
     return f"{head} First: {first.name}, {_health_words(first)}{why}."
@@ -198,7 +205,7 @@ def _health_words(row: AccountRow) -> str:
     if row.health is None:
         return f"not enough data for a score (coverage {row.coverage:.0%})"
     moved = f", {row.change:+.0f} in {TREND_DAYS} days" if row.change and abs(row.change) >= 1 else ""
-    return f"health {row.health:.0f} ({band_words(row.band)}{moved})"
+    return f"health {points(row.health)} ({band_words(row.band)}{moved})"
 
 
 def _brief_text(row: AccountRow, details: tuple[tuple[str, str], ...]) -> str:
@@ -244,7 +251,7 @@ def _title(
         segment and segment.replace("_", " "),
         plan and f"on {plan}",
         industry and f"in {industry.replace('_', ' ')}",
-        person and f"owned by {person.name}",
+        person and f"of {person.name}",
         renewal is not None and f"renewing within {renewal} days",
         min_arr is not None and f"ARR from {money(min_arr)}",
         max_arr is not None and f"ARR up to {money(max_arr)}",
@@ -252,4 +259,4 @@ def _title(
         max_health is not None and f"health up to {max_health:g}",
         trend and f"health {trend}",
     ]
-    return ", ".join(str(part) for part in parts if part) or "all accounts"
+    return ", ".join(str(part) for part in parts if part) or "in all"

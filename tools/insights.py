@@ -1,7 +1,6 @@
 """Score the portfolio, explain one score, summarise them all."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -17,7 +16,7 @@ from storage import queries
 from storage.database import insert_rows
 from storage.models import Account, Snapshot
 from tools.account_rows import COMPARABLE, SLACK, AccountRow, row_of, scored_day
-from tools.accounts import add_row_facts, band_words
+from tools.accounts import add_row_facts, band_words, points
 from tools.context import Context
 from tools.facts import FactSheet, Result, money_by_currency, plural
 from tools.names import find_colleague, resolve_account
@@ -117,16 +116,11 @@ def refresh(ctx: Context, progress: Callable[[int, int], None] = no_progress) ->
     with ctx.session() as session:
         frames = queries.facts_until(session, newest)
     accounts = 0
-    with _read_once(ctx.usage.table(ctx.workspace_id)) as usage:
-        for done, day in enumerate(missing):
-            accounts = _score_day(ctx, frames, usage, day)
-            progress(done + 1, len(missing))
+    usage = ctx.usage.table(ctx.workspace_id, in_memory=len(missing) > 1)
+    for done, day in enumerate(missing):
+        accounts = _score_day(ctx, frames, usage, day)
+        progress(done + 1, len(missing))
     return Refreshed(newest, accounts, len(missing))
-
-
-def _read_once(usage: Any) -> Any:
-    """Keep the usage facts at hand while several days are scored."""
-    return nullcontext() if usage is None else usage.cache()
 
 
 def _score_day(ctx: Context, frames: dict[str, pl.DataFrame], usage: Any, as_of: date) -> int:
@@ -293,7 +287,7 @@ def _explanation(row: AccountRow, trends: tuple[tuple[int, float], ...], missing
     down = "; ".join(reason.text for reason in row.reasons) or "nothing stands out"
     up = "; ".join(reason.text for reason in row.strengths)
     return (
-        f"{row.name} scores {row.health:.0f} ({band_words(row.band)})"
+        f"{row.name} scores {points(row.health)} ({band_words(row.band)})"
         + (f", {moved}" if moved else "")
         + f". Pulls down: {down}."
         + (f" Holds up: {up}." if up else "")

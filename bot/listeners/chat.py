@@ -16,7 +16,7 @@ from storage.database import insert_new
 from storage.models import ConversationTurn
 from tools.context import Context
 from tools.errors import UserError
-from tools.facts import Fact
+from tools.facts import Fact, day
 
 if TYPE_CHECKING:
     from bot.app import Tend
@@ -175,6 +175,7 @@ def answer_blocks(answer: Answer, question: str, key: str, asked: str = "") -> l
 
 def _footer(answer: Answer, key: str) -> Block:
     mode = "answered by language model, figures checked" if answer.mode == "model" else f"answered by {answer.mode}"
+    mode = f"As of {day(max(fact.as_of for fact in answer.facts))} · {mode}"
     return {
         "type": "section",
         "text": {"type": "mrkdwn", "text": f"_{escape(mode)}_"},

@@ -87,11 +87,7 @@ def _head(rows: Any, at: str) -> Iterator[str]:
 
 _TABLE = _block(
     {"rows": array(array(_CELL, 20), 100)},
-    {
-        "column_settings": array(
-            shape({}, {"align": choice("left", "center", "right"), "is_wrapped": boolean}), 20
-        )
-    },
+    {"column_settings": array(shape({}, {"align": choice("left", "center", "right"), "is_wrapped": boolean}), 20)},
 )
 _DATA_TABLE = _block(
     {

@@ -75,9 +75,7 @@ class Reply:
 class Delivery:
     """Brings envelopes to the app."""
 
-    def __init__(
-        self, request_url: str, signing_secret: str, sockets: Sockets, retry_delays: Sequence[float]
-    ) -> None:
+    def __init__(self, request_url: str, signing_secret: str, sockets: Sockets, retry_delays: Sequence[float]) -> None:
         self._url, self._secret, self._sockets = request_url, signing_secret, sockets
         self._delays = tuple(retry_delays)
         self._lanes: dict[str, ThreadPoolExecutor] = {}

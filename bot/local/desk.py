@@ -76,16 +76,12 @@ class Desk:
         """Use an element of a message and return the app's HTTP status."""
         message = self._state.find(channel_id, ts)
         action, chosen = self._action(user_id, f"{channel_id}:{ts}", message, action_id, value)
-        return self._interact(
-            user_id, payloads.message_action(self._state, user_id, message, action, chosen)
-        ).status
+        return self._interact(user_id, payloads.message_action(self._state, user_id, message, action, chosen)).status
 
     def act_on_view(self, user_id: str, view: View, action_id: str, value: Any, typed: values.Values) -> int:
         """Use an element of a modal or Home and return the app's HTTP status."""
         action, chosen = self._action(user_id, view["id"], view, action_id, value, typed)
-        return self._interact(
-            user_id, payloads.view_action(self._state, user_id, view, action, chosen)
-        ).status
+        return self._interact(user_id, payloads.view_action(self._state, user_id, view, action, chosen)).status
 
     def _action(
         self,
@@ -209,9 +205,7 @@ class Desk:
             self._state.whisper(message, user_id)
 
 
-def find_element(
-    blocks: list[limits.Block], action_id: str, value: Any
-) -> tuple[limits.Block, dict[str, Any]]:
+def find_element(blocks: list[limits.Block], action_id: str, value: Any) -> tuple[limits.Block, dict[str, Any]]:
     """Return the block and element with an action id; the value tells same-named buttons apart."""
     found = [
         (block, element)

@@ -47,9 +47,7 @@ CONFIRM = shape(
     {"style": choice("primary", "danger")},
 )
 _OPTION = shape({"text": text(75), "value": string(150)}, {"description": text(75)})
-_MENU_OPTION = shape(
-    {"text": plain(75), "value": string(150)}, {"description": plain(75), "url": string(3000)}
-)
+_MENU_OPTION = shape({"text": plain(75), "value": string(150)}, {"description": plain(75), "url": string(3000)})
 _GROUP = shape({"label": plain(75), "options": array(_OPTION, 100)})
 _DISPATCH = shape({"trigger_actions_on": array(choice("on_enter_pressed", "on_character_entered"), 2)})
 _SLACK_FILE = also(shape({}, {"id": string(), "url": string()}), any_of("slack_file", "id", "url"))
@@ -115,9 +113,7 @@ _PICKERS: dict[str, Check] = {
     "datepicker": _select(initial_date=_DATE),
     "timepicker": _select(initial_time=_TIME, timezone=string()),
     "datetimepicker": kind({}, _ACTION | _ASK | _FOCUS | {"initial_date_time": integer()}),
-    "radio_buttons": kind(
-        {"options": array(_OPTION, 10)}, _ACTION | _ASK | _FOCUS | {"initial_option": _OPTION}
-    ),
+    "radio_buttons": kind({"options": array(_OPTION, 10)}, _ACTION | _ASK | _FOCUS | {"initial_option": _OPTION}),
     "checkboxes": kind(
         {"options": array(_OPTION, 10)},
         _ACTION | _ASK | _FOCUS | {"initial_options": array(_OPTION, 10)},
@@ -140,9 +136,7 @@ _INPUTS: dict[str, Check] = {
     ),
     "email_text_input": kind({}, _TYPED | {"initial_value": string(None, 0)}),
     "url_text_input": kind({}, _TYPED | {"initial_value": string(None, 0)}),
-    "rich_text_input": kind(
-        {}, _TYPED | {"initial_value": anything, "min_lines": integer(1), "max_lines": integer(1)}
-    ),
+    "rich_text_input": kind({}, _TYPED | {"initial_value": anything, "min_lines": integer(1), "max_lines": integer(1)}),
 }
 _MENU: dict[str, Check] = {
     "overflow": kind({"options": array(_MENU_OPTION, 5)}, _ACTION | _ASK),

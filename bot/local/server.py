@@ -123,10 +123,7 @@ class LocalWorkspace:
         if view is None:
             raise SlackError("view_not_found")
         typed = {
-            block_id: {
-                name: entered(find_element(view["blocks"], name, None)[1], each)
-                for name, each in found.items()
-            }
+            block_id: {name: entered(find_element(view["blocks"], name, None)[1], each) for name, each in found.items()}
             for block_id, found in given.items()
         }
         return self._desk.act_on_view(user_id, view, action_id, value, typed)
@@ -157,9 +154,7 @@ class LocalWorkspace:
 
     # -- what they see
 
-    def messages(
-        self, channel_id: str, thread_ts: str | None = None, viewer: str | None = None
-    ) -> list[Message]:
+    def messages(self, channel_id: str, thread_ts: str | None = None, viewer: str | None = None) -> list[Message]:
         """Return a conversation, replies and the viewer's ephemerals included, or one thread of it."""
         found = self.state.history(channel_id) + self.state.ephemerals(channel_id, viewer)
         if thread_ts:
@@ -206,9 +201,7 @@ class LocalWorkspace:
         """Return every Web API call so far."""
         return self._api.calls
 
-    def fail_next(
-        self, method: str, error: str = "ratelimited", times: int = 1, retry_after: int = 1
-    ) -> None:
+    def fail_next(self, method: str, error: str = "ratelimited", times: int = 1, retry_after: int = 1) -> None:
         """Make a method fail: ``ratelimited`` is HTTP 429, ``internal`` HTTP 500, others are error codes."""
         self._api.fail_next(method, error, times, retry_after)
 

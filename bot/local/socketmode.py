@@ -87,9 +87,7 @@ class Sockets:
             if connection in self._connections:
                 self._connections.remove(connection)
 
-    def send(
-        self, kind: str, payload: dict[str, Any], retry: dict[str, Any], timeout: float
-    ) -> dict[str, Any]:
+    def send(self, kind: str, payload: dict[str, Any], retry: dict[str, Any], timeout: float) -> dict[str, Any]:
         """Send one envelope and return the acknowledgement's payload; raise TimeoutError without one."""
         envelope_id = secrets.token_hex(16)
         waiting: Future[dict[str, Any]] = Future()

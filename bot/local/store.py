@@ -52,8 +52,7 @@ class Store:
     def _write(self, file: sqlite3.Connection, kind: str, key: str, text: str) -> None:
         self._place += 1
         file.execute(
-            "INSERT INTO document VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body",
+            "INSERT INTO document VALUES (?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body",
             (kind, key, self._place, text),
         )
 

@@ -127,8 +127,4 @@ def _number_trouble(element: Element, text: str) -> str | None:
         return "Please enter a whole number."
     if value < float(element.get("min_value", "-inf")):
         return f"Please enter {element['min_value']} or more."
-    return (
-        f"Please enter {element['max_value']} or less."
-        if value > float(element.get("max_value", "inf"))
-        else None
-    )
+    return f"Please enter {element['max_value']} or less." if value > float(element.get("max_value", "inf")) else None

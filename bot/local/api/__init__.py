@@ -114,9 +114,7 @@ class WebApi:
         wait = self._wait(name, method, arguments) if self._strict else 0
         if wait:
             return too_many(wait)
-        return Answer(
-            {"ok": True} | method.handler(self._state, arguments), headers={"x-oauth-scopes": _SCOPES}
-        )
+        return Answer({"ok": True} | method.handler(self._state, arguments), headers={"x-oauth-scopes": _SCOPES})
 
     def _authenticate(self, method: Method, headers: Mapping[str, str], arguments: Arguments) -> None:
         kind, _, given = headers.get("authorization", "").partition(" ")

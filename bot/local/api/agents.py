@@ -63,12 +63,8 @@ def set_session_status(state: State, arguments: Arguments) -> dict[str, Any]:
 
 _LOOK = "icon_emoji icon_url username"
 METHODS = {
-    "assistant.threads.setStatus": Method(
-        set_status, f"status loading_messages {_LOOK}", "channel_id thread_ts", 600
-    ),
-    "assistant.threads.setSuggestedPrompts": Method(
-        set_prompts, "thread_ts title", "channel_id prompts", 600
-    ),
+    "assistant.threads.setStatus": Method(set_status, f"status loading_messages {_LOOK}", "channel_id thread_ts", 600),
+    "assistant.threads.setSuggestedPrompts": Method(set_prompts, "thread_ts title", "channel_id prompts", 600),
     "assistant.threads.setTitle": Method(set_title, "", "channel_id thread_ts title", 600),
     "agents.sessions.setStatus": Method(
         set_session_status, f"thread_ts title initiator_user_id {_LOOK}", "channel_id status", 600

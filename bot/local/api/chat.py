@@ -124,9 +124,7 @@ def update(state: State, arguments: Arguments) -> dict[str, Any]:
 
 def _kept(message: Message, arguments: Arguments) -> Arguments:
     """Blocks that are not mentioned stay, as in Slack; ``blocks=[]`` removes them."""
-    if not any(
-        arguments.get(name) for name in ("text", "blocks", "markdown_text", "attachments", "metadata")
-    ):
+    if not any(arguments.get(name) for name in ("text", "blocks", "markdown_text", "attachments", "metadata")):
         return arguments
     kept = {"text": message["text"]} if not arguments.get("text") and "blocks" not in arguments else {}
     if "blocks" not in arguments and message.get("blocks") and not message.get("derived"):

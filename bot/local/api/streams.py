@@ -36,17 +36,11 @@ _CHUNK = by_type(
 def start(state: State, arguments: Arguments) -> dict[str, Any]:
     """chat.startStream."""
     channel = place_to_post(state, arguments["channel"])
-    if channel in state.channels and not (
-        arguments.get("recipient_user_id") and arguments.get("recipient_team_id")
-    ):
+    if channel in state.channels and not (arguments.get("recipient_user_id") and arguments.get("recipient_team_id")):
         raise SlackError("missing_recipient_user_id")
     root = thread_root(state, channel, arguments["thread_ts"])
     parts = _extended([], arguments)
-    message = (
-        own_message(state, channel, root)
-        | {"streaming": True, "derived": True, "parts": parts}
-        | _shown(parts)
-    )
+    message = own_message(state, channel, root) | {"streaming": True, "derived": True, "parts": parts} | _shown(parts)
     state.short.stream_ends[channel, message["ts"]] = time.monotonic() + state.lifetimes.stream
     state.short.status.pop((channel, root or ""), None)
     return {"channel": channel, "ts": state.add(message)["ts"]}
