@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 
 from storage.models import DraftState
@@ -18,6 +19,7 @@ Block = dict[str, Any]
 SECTION, HEADER, BUTTON, VALUE, CAPTION, CONTEXTS = 3000, 150, 75, 2000, 150, 10
 MESSAGE_BLOCKS, MESSAGE_CHARACTERS = 50, 12_500
 TABLE_ROWS = 10
+CHART_SPAN = timedelta(days=91)
 DOTS = {
     "healthy": ":large_green_circle:",
     "at_risk": ":large_yellow_circle:",
@@ -206,8 +208,8 @@ def account_brief(brief: AccountBrief) -> list[Block]:
         section(f"*{escape(row.name)}* · {health(row)}"),
         {"type": "section", "fields": [{"type": "mrkdwn", "text": shorten(f, 2000)} for f in fields[:10]]},
     ]
-    blocks += [section(f":arrow_down: {escape(why)}")] if why else []
-    blocks += [section(f":arrow_up: {escape(good)}")] if good else []
+    blocks += [section(f"*Pulls down:* {escape(why)}")] if why else []
+    blocks += [section(f"*Holds up:* {escape(good)}")] if good else []
     return [*blocks, account_actions(row.id)]
 
 
@@ -234,12 +236,12 @@ def health_card(card: HealthCard) -> list[Block]:
     return [
         *blocks,
         account_actions(row.id),
-        context(f"As of {day(card.as_of)} · coverage {row.coverage:.0%}", missing),
+        context(f"Coverage {row.coverage:.0%}", missing),
     ]
 
 
 def _history_chart(card: HealthCard) -> Block | None:
-    points = card.history[-20:]
+    points = [(d, value) for d, value in card.history if d >= card.as_of - CHART_SPAN][-20:]
     if len(points) < 3 or card.row is None:
         return None
     labels = [f"{d.day} {d:%b}" for d, _ in points]
@@ -290,7 +292,7 @@ def digest_blocks(card: DigestCard) -> list[Block]:
     for row in card.rows[:SHOWN]:
         blocks += [section(line(row, _mark(card, row))), _digest_actions(row)]
     if card.recovered:
-        blocks.append(section(":arrow_up: *Off the list:* " + "; ".join(_recovered(r) for r in card.recovered[:6])))
+        blocks.append(section("*Off the list:* " + "; ".join(_recovered(r) for r in card.recovered[:6])))
     blocks += _digest_more(card)
     return fit(blocks)
 
@@ -309,7 +311,13 @@ def _digest_head(card: DigestCard) -> str:
 
 
 def _mark(card: DigestCard, row: AccountRow) -> str:
-    mark = " · :new: new" if row.id in card.fresh else " · :arrow_down: worse" if row.id in card.worse else ""
+    mark = (
+        " · :new: new"
+        if row.id in card.fresh
+        else " · :chart_with_downwards_trend: worse"
+        if row.id in card.worse
+        else ""
+    )
     return mark + (f" · taken by {escape(card.taken[row.id].split('@')[0])}" if row.id in card.taken else "")
 
 

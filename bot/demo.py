@@ -90,7 +90,7 @@ class Demo:
         folder = settings.data_dir / "demo"
         self.state = DemoState.load(folder)
         self.world = World(self.state.built_on) if portfolio else None
-        secret, bot_port = secrets.token_hex(16), _free_port()
+        secret, bot_port, port = secrets.token_hex(16), _free_port(), port or _free_port()
         local = {
             "data_dir": folder,
             "database_url": None,

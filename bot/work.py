@@ -16,7 +16,7 @@ from storage.database import Database, changed_one, insert_new
 from storage.models import Work, WorkState
 
 log = structlog.get_logger()
-LEASE = timedelta(minutes=3)  # longer than any question takes; a crash is noticed after it
+LEASE = timedelta(seconds=30)  # renewed while the work runs, so this is how soon a crash is noticed
 MOST_ATTEMPTS = 3
 IDLE_SECONDS = 1.0  # how long work put by another process may lie before it is seen
 
@@ -64,7 +64,9 @@ class Queue:
 
     def __init__(self, database: Database, handlers: dict[str, Handler], gave_up: GaveUp, threads: int = 6) -> None:
         self._database, self._handlers, self._gave_up = database, handlers, gave_up
+        self._renewer = threading.Thread(target=self._renew, name="lease-renewer", daemon=True)
         self._wake, self._stopping = threading.Condition(), threading.Event()
+        self._running: set[int] = set()
         self._threads = [threading.Thread(target=self._loop, name=f"worker-{n}", daemon=True) for n in range(threads)]
 
     def put(self, workspace_id: str, kind: str, key: str, payload: dict[str, Any]) -> bool:
@@ -78,7 +80,7 @@ class Queue:
         return new
 
     def start(self) -> None:
-        for thread in self._threads:
+        for thread in (*self._threads, self._renewer):
             thread.start()
 
     def stop(self, timeout: float = 10.0) -> None:
@@ -87,7 +89,7 @@ class Queue:
         with self._wake:
             self._wake.notify_all()
         deadline = time.monotonic() + timeout
-        for thread in self._threads:
+        for thread in (*self._threads, self._renewer):
             if thread.is_alive():
                 thread.join(max(0.0, deadline - time.monotonic()))
 
@@ -96,12 +98,18 @@ class Queue:
         item = self._claim()
         if item is None:
             return False
+        if item.attempts > MOST_ATTEMPTS:  # its worker vanished each time: it may be what takes them along
+            self._give_up(item, uuid.uuid4().hex[:8])
+            return True
+        self._running.add(item.id)
         try:
             self._handlers[item.kind](item)
         except Exception as error:
             self._failed(item, error)
         else:
             self._settle(item, state=WorkState.DONE, finished_at=datetime.now(UTC))
+        finally:
+            self._running.discard(item.id)
         return True
 
     def drain(self, timeout: float = 30.0) -> bool:
@@ -123,6 +131,22 @@ class Queue:
             if not more:
                 with self._wake:
                     self._wake.wait(IDLE_SECONDS)
+
+    def _renew(self) -> None:
+        """Prolong the leases of running work: only a process that died lets one run out."""
+        while not self._stopping.wait(LEASE.total_seconds() / 3):
+            try:
+                self._prolong(list(self._running))
+            except Exception as error:  # the next round tries again, well before the lease ends
+                log.error("renew_error", error=type(error).__name__)
+
+    def _prolong(self, ids: list[int]) -> None:
+        if not ids:
+            return
+        with self._database.unbound() as session:
+            mine = (col(Work.id).in_(ids), col(Work.state) == WorkState.RUNNING)
+            session.execute(update(Work).where(*mine).values(lease_until=datetime.now(UTC) + LEASE))
+            session.commit()
 
     def _claim(self) -> Item | None:
         now = datetime.now(UTC)
@@ -160,6 +184,9 @@ class Queue:
             wait = timedelta(seconds=2 ** (item.attempts - 1))
             self._settle(item, state=WorkState.READY, run_after=datetime.now(UTC) + wait, error=error_id)
             return
+        self._give_up(item, error_id)
+
+    def _give_up(self, item: Item, error_id: str) -> None:
         self._settle(item, state=WorkState.FAILED, finished_at=datetime.now(UTC), error=error_id)
         try:
             self._gave_up(item, error_id)

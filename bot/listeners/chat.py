@@ -1,6 +1,7 @@
 """Questions: a mention in a channel or a direct message is stored, answered by a worker, posted once."""
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -10,11 +11,12 @@ from sqlmodel import col, select
 
 from bot.agent import Answer, Turn
 from bot.blocks import Block, choices, escape, fit, result_blocks, section, sources, suggestions
-from bot.listeners.common import person, pressed, put_press, say_only_to
+from bot.listeners.common import person, post_draft, pressed, put_press, say_only_to
 from bot.work import Item
 from storage.database import insert_new
 from storage.models import ConversationTurn
 from tools.context import Context
+from tools.drafts import DraftCard
 from tools.errors import UserError
 from tools.facts import Fact, day
 
@@ -114,10 +116,12 @@ def answer_question(tend: "Tend", item: Item) -> None:
     if _is_shared(tend, ctx, payload["channel"]):
         say_only_to(tend, ctx, payload, SHARED)
         return
-    answer, blocks = _refusal(text) or _answered(tend, ctx, item, text)
-    tend.messenger.post_once(
-        ctx, f"answer:{item.key}", payload["channel"], answer, blocks, thread_ts=payload.get("thread_ts")
-    )
+    reply = _refusal(text) or _answered(tend, ctx, item, text)
+    channel, thread = payload["channel"], payload.get("thread_ts")
+    if reply.blocks:
+        tend.messenger.post_once(ctx, f"answer:{item.key}", channel, reply.text, reply.blocks, thread_ts=thread)
+    for card in reply.drafts:
+        post_draft(tend, ctx, card, channel, thread)
     _clear_status(tend, ctx, payload)
 
 
@@ -130,43 +134,54 @@ def plain_question(text: str) -> str:
     return " ".join(text.split())
 
 
-def _refusal(text: str) -> tuple[str, list[Block]] | None:
+@dataclass(frozen=True)
+class Reply:
+    """What goes back: a message, and drafts as messages of their own, because each is updated by itself."""
+
+    text: str
+    blocks: list[Block]
+    drafts: tuple[DraftCard, ...] = ()
+
+
+def _refusal(text: str) -> Reply | None:
     """What needs no thinking: empty, too long, or in a language that Tend does not read."""
     said = re.sub(r":[\w+-]+:", "", text)
     letters = LETTER.findall(said)
     if len(text) > LONGEST_QUESTION:
         words = TOO_LONG.format(length=len(text), most=LONGEST_QUESTION)
-        return words, [section(words)]
+        return Reply(words, [section(words)])
     if not letters or re.fullmatch(r"\W*(hi|hello|hey|help|hallo|good morning|what can you do)\W*", said, re.I):
-        return HELLO, suggestions(f"{HELLO}", PROMPTS)
+        return Reply(HELLO, suggestions(HELLO, PROMPTS))
     foreign = len(FOREIGN & set(re.findall(r"\w+", said.lower())))
     if len(NOT_LATIN.findall(said)) > len(letters) / 2 or foreign >= 2:
         words = NOT_ENGLISH.format(example=PROMPTS[0])
-        return words, suggestions(words, PROMPTS[:2])
+        return Reply(words, suggestions(words, PROMPTS[:2]))
     return None
 
 
-def _answered(tend: "Tend", ctx: Context, item: Item, text: str) -> tuple[str, list[Block]]:
+def _answered(tend: "Tend", ctx: Context, item: Item, text: str) -> Reply:
     payload = item.payload
     _set_status(tend, ctx, payload)
     thread = payload.get("thread_ts") or payload["channel"]
     try:
         answer = tend.agent.answer(ctx, text, remembered(ctx, payload["channel"], thread), f"q:{item.key}")
     except UserError as error:
-        return str(error), [section(escape(str(error)))]
+        return Reply(str(error), [section(escape(str(error)))])
     _remember(ctx, item, thread, text, answer)
     asked = f"_{escape(payload['shown'])}_\n" if payload.get("shown") else ""
-    return answer.text or "Here is what I found.", answer_blocks(answer, text, item.key, asked)
+    drafts = tuple(result for result in answer.results if isinstance(result, DraftCard))
+    return Reply(answer.text or "Here is what I found.", answer_blocks(answer, text, item.key, asked), drafts)
 
 
 def answer_blocks(answer: Answer, question: str, key: str, asked: str = "") -> list[Block]:
-    """The words first, then each result drawn from its data, then how it came about."""
+    """The words first, then each result but drafts drawn from its data, then how it came about."""
     if answer.choices:
         return choices(answer.text, answer.choices, question, answer.ambiguous)
-    drafted = any(call["name"] == "draft_outreach" for call in answer.calls)
-    words = "" if drafted and len(answer.results) == 1 else escape(answer.text)
-    blocks = [section(asked + words)] if asked + words else []
-    for result in answer.results:
+    shown = [result for result in answer.results if not isinstance(result, DraftCard)]
+    if answer.results and not shown:
+        return []  # the drafts speak for themselves
+    blocks = [section(asked + escape(answer.text))]
+    for result in shown:
         blocks += result_blocks(result)
     if answer.facts:
         blocks.append(_footer(answer, key))

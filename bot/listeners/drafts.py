@@ -7,7 +7,7 @@ from slack_bolt import App
 
 from bot.blocks import DraftCard, draft_blocks, edit_view, reject_view
 from bot.listeners.accounts import account_key, direct_messages
-from bot.listeners.common import origin, person, pressed, put_press, say_only_to
+from bot.listeners.common import origin, person, post_draft, pressed, put_press, say_only_to
 from bot.work import Item
 from tools import approvals
 from tools.context import Context
@@ -128,10 +128,7 @@ def draft(tend: "Tend", item: Item) -> None:
         say_only_to(tend, ctx, payload, str(error))
         return
     channel = payload["channel"] or direct_messages(tend, ctx, payload["user"])
-    ts = tend.messenger.post_once(
-        ctx, f"draft:{item.key}", channel, card.text, draft_blocks(card), thread_ts=payload.get("thread_ts")
-    )
-    approvals.remember_card(ctx, card.id, channel, ts)
+    post_draft(tend, ctx, card, channel, payload.get("thread_ts"))
 
 
 def show_draft(tend: "Tend", item: Item) -> None:
@@ -140,9 +137,7 @@ def show_draft(tend: "Tend", item: Item) -> None:
     if ctx is None:
         return
     card = approvals.get_draft(ctx, item.payload["draft"])
-    channel = direct_messages(tend, ctx, item.payload["user"])
-    ts = tend.messenger.post_once(ctx, f"show:{item.key}", channel, card.text, draft_blocks(card))
-    approvals.remember_card(ctx, card.id, channel, ts)
+    post_draft(tend, ctx, card, direct_messages(tend, ctx, item.payload["user"]), again=item.key)
 
 
 def refresh_cards(tend: "Tend", item: Item) -> None:

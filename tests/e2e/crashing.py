@@ -1,0 +1,67 @@
+"""Tend as a child process that dies, as by kill -9, at a named point: `python -m tests.e2e.crashing`."""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from bot import agent, delivery, jobs, messages, work
+from bot.app import build
+from bot.http import create_http
+from bot.local.run import Running
+from bot.settings import Settings
+from tools import approvals, digests, outbox
+
+
+def die(*_: Any, **__: Any) -> Any:
+    os._exit(137)
+
+
+def before(place: Any, name: str) -> None:
+    setattr(place, name, die)
+
+
+def after(place: Any, name: str) -> None:
+    real: Callable[..., Any] = getattr(place, name)
+
+    def run_and_die(*args: Any, **options: Any) -> Any:
+        real(*args, **options)
+        die()
+
+    setattr(place, name, run_and_die)
+
+
+POINTS: dict[str, Callable[[], None]] = {
+    "before answering": lambda: before(agent.Agent, "answer"),
+    "after answering": lambda: after(agent.Agent, "answer"),
+    "before the post": lambda: before(messages.WebClient, "chat_postMessage"),
+    "after the post": lambda: after(messages.WebClient, "chat_postMessage"),
+    "after composing the digest": lambda: after(digests, "compose_digest"),
+    "before keeping the digest": lambda: before(digests, "keep_digest"),
+    "after the approval": lambda: after(approvals, "approve"),
+    "before claiming for sending": lambda: before(outbox, "claim_next"),
+    "after claiming for sending": lambda: after(outbox, "claim_next"),
+    "before handing over": lambda: before(delivery.EmailSender, "_data"),
+    "after handing over": lambda: after(delivery.EmailSender, "_data"),
+    "before noting that it was sent": lambda: before(outbox, "mark_sent"),
+}
+
+
+def main() -> None:
+    options = json.loads(sys.argv[1])
+    work.LEASE, outbox.SENDING_LEASE = timedelta(seconds=2), timedelta(seconds=2)
+    jobs.LEASE = timedelta(seconds=2)
+    if options["point"]:
+        POINTS[options["point"]]()
+    tend = build(Settings(**options["settings"]))
+    with Running(create_http(tend), options["port"]):
+        tend.start()
+        print("ready", flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""A process that is killed in the middle of any step loses no accepted work and does nothing twice."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from bot.demo import TEAM, _free_port
+from bot.local.run import Running
+from bot.local.server import Channel, LocalWorkspace, Person
+from storage.database import Database
+from storage.models import Account, Contact, Draft, DraftState, JobPeriod, Workspace
+from tests.e2e.crashing import POINTS
+from tests.e2e.test_path import buttons, eventually
+from tools import digests
+from tools.context import Context
+
+DANA, CHANNEL = "U0001", "C0CUSTOMERS"
+REPO = Path(__file__).parents[2]
+
+
+class Island:
+    """Slack and the mailbox in this process, Tend in a child that can be killed."""
+
+    def __init__(self, data: Path) -> None:
+        self.port, secret = _free_port(), "s" * 16
+        people = [Person(DANA, "dana", "Dana Reyes", "dana.reyes@brightwater.example")]
+        self.workspace = LocalWorkspace(
+            request_url=f"http://127.0.0.1:{self.port}/slack/events", signing_secret=secret, people=people,
+            channels=[Channel(CHANNEL, "customer-success", (DANA, "U0TEND"))], team_id=TEAM,
+        )  # fmt: skip
+        self.workspace.mailbox.start()
+        self.server = Running(self.workspace.app).start()
+        self.settings = {
+            "data_dir": str(data), "slack_bot_token": "xoxb-local", "slack_signing_secret": secret,
+            "slack_mode": "http", "slack_api_url": f"{self.server.url}/api/", "openai_api_key": None,
+            "smtp_url": self.workspace.mailbox.url, "email_from": "success@tend.example",
+        }  # fmt: skip
+        self.database = Database(f"sqlite:///{data / 'tend.db'}")
+        self.child: subprocess.Popen[str] | None = None
+
+    def start(self, point: str = "") -> None:
+        options = json.dumps({"point": point, "port": self.port, "settings": self.settings})
+        command = [sys.executable, "-m", "tests.e2e.crashing", options]
+        self.child = subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert self.child.stdout is not None
+        self.child.stdout.readline()
+
+    def wait_for_death(self) -> None:
+        assert self.child is not None
+        assert self.child.wait(30) == 137
+
+    def stop(self) -> None:
+        if self.child is not None and self.child.poll() is None:
+            self.child.kill()
+            self.child.wait(10)
+        self.server.stop()
+        self.workspace.close()
+        self.database.engine.dispose()
+
+
+@pytest.fixture
+def island(filled: Path, tmp_path: Path) -> Iterator[Island]:
+    shutil.copytree(filled / "demo", tmp_path / "data")
+    built = Island(tmp_path / "data")
+    yield built
+    built.stop()
+
+
+def subscribed(island: Island) -> None:
+    with island.database.unbound() as session:
+        workspace = session.exec(select(Workspace)).one()
+        workspace.slack_team_id = TEAM
+        session.add(workspace)
+        session.commit()
+    ctx: Any = Context("main", None, island.database, None, None, "")  # type: ignore[arg-type]
+    with ctx.session() as session:
+        session.add(digests.DigestSubscription(channel=CHANNEL, hour=0, created_by="test"))
+        session.commit()
+
+
+@pytest.mark.parametrize("point", ["before answering", "after answering", "before the post", "after the post"])
+def test_a_question_is_answered_once_though_the_process_died(island: Island, point: str) -> None:
+    island.start(point)
+    channel = island.workspace.open_dm(DANA)
+    island.workspace.say(DANA, channel, "summarise my portfolio")
+    island.wait_for_death()
+    island.start()
+    eventually(lambda: _answers(island, channel), 30)
+    time.sleep(3)  # a second answer would come when the lease of the first attempt ends
+    assert len(_answers(island, channel)) == 1
+
+
+@pytest.mark.parametrize("point", ["after composing the digest", "after the post", "before keeping the digest"])
+def test_a_digest_is_posted_once_though_the_process_died(island: Island, point: str) -> None:
+    subscribed(island)
+    island.start(point)
+    island.wait_for_death()
+    island.start()
+    with island.database.session("main") as session:
+        done = lambda: session.exec(  # noqa: E731
+            select(JobPeriod.state)
+            .where(JobPeriod.job == f"digest:{CHANNEL}")
+            .execution_options(populate_existing=True)
+        ).first()
+        eventually(lambda: session.rollback() or done() == "done", 60)
+    assert len(_answers(island, CHANNEL)) == 1
+
+
+@pytest.mark.parametrize(
+    "point", [p for p in POINTS if "approval" in p or "sending" in p or "hand" in p or "sent" in p]
+)
+def test_an_approved_message_is_sent_once_or_listed_as_unclear(island: Island, point: str) -> None:
+    island.start(point)
+    card = _drafted(island)
+    if card is not None:
+        island.workspace.click(DANA, card["channel"], card["ts"], "approve_draft")
+    island.wait_for_death()
+    island.start()
+    if card is None:  # it died while idle, before there was anything to approve
+        card = _drafted(island)
+        assert card is not None
+        island.workspace.click(DANA, card["channel"], card["ts"], "approve_draft")
+    state = eventually(lambda: _state(island), 30)
+    time.sleep(3)
+    mails = len(island.workspace.mailbox.messages)
+    taken = point in ("after handing over", "before noting that it was sent")
+    if state == DraftState.SENT:
+        assert mails == 1
+    else:
+        assert (state, mails) == (DraftState.UNCLEAR, 1 if taken else 0)
+    assert _state(island) == state
+
+
+def _answers(island: Island, channel: str) -> list[dict[str, Any]]:
+    return [m for m in island.workspace.messages(channel) if m.get("bot_id")]
+
+
+def _drafted(island: Island) -> dict[str, Any] | None:
+    """Ask for a draft; None when the process dies first."""
+    with island.database.session("main") as session:
+        name = session.exec(
+            select(Account.name)
+            .join(Contact)
+            .where(Account.churned_on == None, Contact.email != None, Contact.left_on == None)  # noqa: E711
+        ).first()
+    channel = island.workspace.open_dm(DANA)
+    island.workspace.say(DANA, channel, f"draft a check-in for {name}")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found = [m for m in _answers(island, channel) if buttons(m, "approve_draft")]
+        if found:
+            return {**found[-1], "channel": channel}
+        if island.child is None or island.child.poll() is not None:
+            return None
+        time.sleep(0.05)
+    raise AssertionError("no draft came")
+
+
+def _state(island: Island) -> str | None:
+    with island.database.session("main") as session:
+        state = session.exec(select(Draft.state)).first()
+    return state if state in (DraftState.SENT, DraftState.UNCLEAR) else None
