@@ -3,21 +3,27 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
 from typing import Any
 
 import structlog
 from sqlalchemy import and_, or_, update
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
-from storage.database import Database, changed_one, insert_new
+from storage.database import Database, changed_one, insert_new_rows
 from storage.models import Work, WorkState
 
 log = structlog.get_logger()
 LEASE = timedelta(seconds=30)  # renewed while the work runs, so this is how soon a crash is noticed
 MOST_ATTEMPTS = 3
+LARGEST_BATCH, LONGEST_KEY = 200, 120
+STORE_SECONDS = 30.0  # how long a put may wait for the disk before it fails
 IDLE_SECONDS = 1.0  # how long work put by another process may lie before it is seen
 
 
@@ -35,21 +41,49 @@ class Item:
 
 Handler = Callable[[Item], None]
 GaveUp = Callable[[Item, str], None]
+_DEFERRED: ContextVar["list[Future[bool]] | None"] = ContextVar("deferred", default=None)
 
 
-def put(session: Session, kind: str, key: str, payload: dict[str, Any]) -> bool:
-    """Add work unless its key is known already. Returns whether it is new. The caller commits."""
-    now = datetime.now(UTC)
-    row = {
-        "kind": kind,
-        "key": key[:120],
-        "payload": payload,
-        "state": WorkState.READY,
-        "attempts": 0,
-        "run_after": now,
-        "created_at": now,
-    }
-    return insert_new(session, Work, row, ["key"])
+class Intake:
+    """Stores work that arrives at the same moment in one transaction: durable for each, one disk write for all."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._arriving: SimpleQueue[tuple[dict[str, Any], Future[bool]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name="intake", daemon=True)
+        self._thread.start()
+
+    def add(self, row: dict[str, Any]) -> "Future[bool]":
+        """Take one row; the future holds whether it is new, once it is on disk."""
+        done: Future[bool] = Future()
+        self._arriving.put((row, done))
+        return done
+
+    def stop(self) -> None:
+        self._arriving.put(None)
+        self._thread.join(10)
+
+    def _loop(self) -> None:
+        going = True
+        while going:
+            batch = [self._arriving.get()]
+            while not self._arriving.empty() and len(batch) < LARGEST_BATCH:
+                batch.append(self._arriving.get())
+            going = None not in batch
+            self._store([entry for entry in batch if entry is not None])
+
+    def _store(self, batch: list[tuple[dict[str, Any], "Future[bool]"]]) -> None:
+        try:
+            with self._database.engine.begin() as connection:
+                new = insert_new_rows(connection, Work, [row for row, _ in batch], ["key"])
+        except Exception as error:  # whoever waits hears it: Slack is told to try again
+            for _, done in batch:
+                done.set_exception(error)
+            return
+        for row, done in batch:
+            identity = (row["workspace_id"], row["key"])
+            done.set_result(identity in new)
+            new.discard(identity)  # the same key twice in one batch is new once
 
 
 class Queue:
@@ -62,22 +96,52 @@ class Queue:
         gave_up: told about work that failed for good, with an id that the user can quote.
     """
 
-    def __init__(self, database: Database, handlers: dict[str, Handler], gave_up: GaveUp, threads: int = 6) -> None:
+    def __init__(self, database: Database, handlers: dict[str, Handler], gave_up: GaveUp, threads: int = 24) -> None:
         self._database, self._handlers, self._gave_up = database, handlers, gave_up
+        self._intake = Intake(database)
         self._renewer = threading.Thread(target=self._renew, name="lease-renewer", daemon=True)
         self._wake, self._stopping = threading.Condition(), threading.Event()
         self._running: set[int] = set()
         self._threads = [threading.Thread(target=self._loop, name=f"worker-{n}", daemon=True) for n in range(threads)]
 
     def put(self, workspace_id: str, kind: str, key: str, payload: dict[str, Any]) -> bool:
-        """Store work durably and wake a worker. False when the key was known: a retry does nothing twice."""
-        with self._database.session(workspace_id) as session:
-            new = put(session, kind, key, payload)
-            session.commit()
-        if new:
-            with self._wake:
-                self._wake.notify()
-        return new
+        """Store work durably and wake a worker. False when the key was known: a retry does nothing twice.
+
+        Inside `deferred` the caller waits itself, and the answer is always True.
+        """
+        now = datetime.now(UTC)
+        done = self._intake.add(
+            {
+                "workspace_id": workspace_id,
+                "kind": kind,
+                "key": key[:LONGEST_KEY],
+                "payload": payload,
+                "state": WorkState.READY,
+                "attempts": 0,
+                "run_after": now,
+                "created_at": now,
+            }
+        )
+        done.add_done_callback(self._wake_one)
+        waiting = _DEFERRED.get()
+        if waiting is None:
+            return done.result(STORE_SECONDS)
+        waiting.append(done)
+        return True
+
+    @contextmanager
+    def deferred(self) -> "Iterator[list[Future[bool]]]":
+        """Collect what `put` stores meanwhile, for a caller that must not block but waits for it afterwards."""
+        waiting: list[Future[bool]] = []
+        token = _DEFERRED.set(waiting)
+        try:
+            yield waiting
+        finally:
+            _DEFERRED.reset(token)
+
+    def _wake_one(self, _: "Future[bool]") -> None:
+        with self._wake:
+            self._wake.notify()
 
     def start(self) -> None:
         for thread in (*self._threads, self._renewer):
@@ -88,6 +152,7 @@ class Queue:
         self._stopping.set()
         with self._wake:
             self._wake.notify_all()
+        self._intake.stop()
         deadline = time.monotonic() + timeout
         for thread in (*self._threads, self._renewer):
             if thread.is_alive():

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy import insert as core_insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
@@ -16,6 +16,7 @@ from storage.models import WorkspaceRow
 from storage.models.base import Tenant
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+ONE_AT_A_TIME = {"postgresql": "SELECT pg_advisory_xact_lock(7433164)", "sqlite": "BEGIN IMMEDIATE"}
 CHUNK = 2000  # rows in one INSERT statement: well below SQLite's limit of bound values
 
 
@@ -59,8 +60,8 @@ class Database:
         if self._revision() == ScriptDirectory.from_config(config).get_current_head():
             return
         with self.engine.begin() as connection:
-            if connection.dialect.name == "postgresql":  # two processes may start at once
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7433164)")
+            # Two processes may start at once, and a migration that breaks must leave nothing half made.
+            connection.exec_driver_sql(ONE_AT_A_TIME[connection.dialect.name])
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -91,12 +92,30 @@ def insert_rows(session: Session, model: type[WorkspaceRow], rows: Iterable[dict
 
 def insert_new(session: Session, model: type[WorkspaceRow], row: dict[str, Any], key: Sequence[str]) -> bool:
     """Insert one row unless its unique `key` columns exist already. Returns whether it was inserted."""
-    dialect = session.get_bind().dialect.name
-    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    insert = _insert(session.get_bind().dialect.name)
     values = {**row, "workspace_id": session.info["workspace_id"]}
-    statement = insert(_table(model)).values(values).on_conflict_do_nothing(index_elements=["workspace_id", *key])
-    result: Any = session.connection().execute(statement)
-    return result.rowcount == 1
+    table = _table(model)
+    statement = insert(table).values(values).on_conflict_do_nothing(index_elements=["workspace_id", *key])
+    # The inserted row itself is the proof: an INSERT's row count is not known on every database.
+    return session.connection().execute(statement.returning(table.c.workspace_id)).first() is not None
+
+
+def insert_new_rows(
+    connection: Connection, model: type[WorkspaceRow], rows: list[dict[str, Any]], key: Sequence[str]
+) -> set[tuple[Any, ...]]:
+    """Insert rows of any workspaces unless their unique keys exist. Returns the keys that are new, workspace first.
+
+    Args:
+        rows: each with its `workspace_id`: this is below the sessions, for the queue's intake.
+    """
+    table, unique = _table(model), ["workspace_id", *key]
+    statement = _insert(connection.dialect.name)(table).on_conflict_do_nothing(index_elements=unique)
+    returned = connection.execute(statement.returning(*[table.c[name] for name in unique]), rows)
+    return {tuple(row) for row in returned}
+
+
+def _insert(dialect: str) -> Any:
+    return postgresql.insert if dialect == "postgresql" else sqlite.insert
 
 
 def _table(model: type[WorkspaceRow]) -> Any:
@@ -115,7 +134,7 @@ def _filter(state: ORMExecuteState) -> None:
 
 def _fill(session: Session, *_: Any) -> None:
     workspace_id = session.info["workspace_id"]
-    for row in session.new:
+    for row in (*session.new, *session.dirty):
         if isinstance(row, WorkspaceRow):
             if row.workspace_id not in ("", workspace_id):
                 raise WorkspaceMismatchError(f"{type(row).__name__} of {row.workspace_id} in {workspace_id}")

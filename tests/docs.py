@@ -1,0 +1,24 @@
+"""Writes the generated parts of the documentation: `make docs`; `tests/test_docs.py` fails when they are stale."""
+
+import re
+from pathlib import Path
+
+from bot.settings import settings_table
+from storage.importing import import_format_markdown
+
+REPO = Path(__file__).parents[1]
+BLOCK = re.compile(r"(<!-- settings: [^\n]*-->\n).*?(<!-- /settings -->)", re.S)
+
+
+def documents() -> dict[Path, str]:
+    """Return each generated file as it should be."""
+    readme = REPO / "README.md"
+    return {
+        readme: BLOCK.sub(lambda m: f"{m.group(1)}{settings_table()}\n{m.group(2)}", readme.read_text("utf-8")),
+        REPO / "docs" / "import.md": import_format_markdown(),
+    }
+
+
+if __name__ == "__main__":
+    for file, text in documents().items():
+        file.write_text(text, "utf-8")
