@@ -1,15 +1,18 @@
 """One question to one answer: a LangChain agent over TOOLS, checked before it goes out."""
 
+import hashlib
 import inspect
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, get_type_hints
+from weakref import WeakKeyDictionary
 
 import structlog
 from pydantic import BaseModel, Field, create_model
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from bot.grounding import ungrounded
 from bot.settings import Settings, plain
@@ -20,14 +23,18 @@ from tools.account_rows import scored_day
 from tools.context import Context
 from tools.errors import AmbiguousError, Choice, UnknownAccountError, UserError
 from tools.facts import Fact, Result
-from tools.names import account_names
+from tools.names import NameIndex, name_index
 from tools.registry import TOOLS, Tool
 
 log = structlog.get_logger()
 MOST_MODEL_CALLS = 6
 SECONDS = 40.0
 FACTS_SHOWN = 6000  # characters of facts per tool result that the language model reads
+TURNS_SHOWN = 6
 RULES, MODEL = "rules", "model"
+NO_MODEL = "rules, the language model is not available"
+_known_plans: "WeakKeyDictionary[NameIndex, tuple[str, ...]]" = WeakKeyDictionary()
+REWORDED = "language model, worded by rules"  # it chose the tools; its words did not hold
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,37 @@ class Run:
     results: list[Result] = field(default_factory=list)
     calls: list[dict[str, Any]] = field(default_factory=list)
     stuck: UserError | None = None
+    _known: dict[str, Result] = field(default_factory=dict)
+
+    def call(self, tool: Tool, given: dict[str, Any]) -> Result:
+        """Run a tool; the same call again returns the same result and shows it once.
+
+        Raises:
+            UserError: what the tool says to the person; kept as `stuck` until a later call works.
+        """
+        exact = json.dumps([tool.name, given], sort_keys=True, default=str)
+        self.calls.append({"name": tool.name, "args": given})
+        if exact not in self._known:
+            # Named by its content: when the rules take over from the model, they find the draft that it made.
+            key = f"{self.request_key}:{hashlib.sha256(exact.encode()).hexdigest()[:12]}"
+            hidden = {"request_key": key} if self.request_key and "request_key" in tool.hidden else {}
+            try:
+                self._known[exact] = tool.function(self.ctx, **given, **hidden)
+            except UserError as error:
+                self.stuck = error
+                raise
+            self.results.append(self._known[exact])
+        self.stuck = None
+        return self._known[exact]
+
+    @property
+    def facts(self) -> list[Fact]:
+        return [fact for result in self.results for fact in result.facts]
+
+    @property
+    def wording(self) -> str:
+        """The tools' own words."""
+        return "\n".join(result.text for result in self.results)
 
 
 class ModelTroubleError(Exception):
@@ -79,10 +117,12 @@ class Agent:
 
     Args:
         settings: key, base URL and name of the model; no key means offline.
+        seconds: how long one call of the language model may take.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, seconds: float = SECONDS) -> None:
         self._settings = settings
+        self._seconds = seconds
 
     @property
     def mode(self) -> str:
@@ -97,30 +137,35 @@ class Agent:
             turns: the thread so far, oldest first.
             request_key: makes drafts of a repeated run the same draft.
         """
+        from langsmith import tracing_context
+
         lexicon = build_lexicon(ctx, turns)
-        if self.mode == MODEL:
-            try:
-                return self._by_model(Run(ctx, request_key), question, turns, lexicon)
-            except Exception as error:
-                log.warning("model_failed", error=type(error).__name__)
-        return self._by_rules(Run(ctx, request_key), question, lexicon)
+        with tracing_context(enabled=False):  # whatever the environment says: customer data stays here
+            if self.mode == MODEL:
+                try:
+                    return self._by_model(Run(ctx, request_key), question, turns, lexicon)
+                except Exception as error:
+                    log.warning("model_failed", error=type(error).__name__)
+            return self._by_rules(Run(ctx, request_key), question, lexicon)
 
     def _by_rules(self, run: Run, question: str, lexicon: Lexicon) -> Answer:
         from bot.offline import OfflineChatModel
 
         words = self._invoke(OfflineChatModel(lexicon=lexicon), run, [("user", question)], None)
-        mode = "rules" if self.mode == RULES else "rules, the language model is not available"
-        return _answer(run, words, mode)
+        return _answer(run, words, RULES if self.mode == RULES else NO_MODEL)
 
     def _by_model(self, run: Run, question: str, turns: list[Turn], lexicon: Lexicon) -> Answer:
-        model = self._model()
-        history = [pair for turn in turns[-6:] for pair in (("user", turn.question), ("assistant", turn.answer))]
-        system = prompt("system").format(
-            today=run.ctx.today().isoformat(), name=run.ctx.actor.name, role=run.ctx.actor.role
-        )
+        from bot.offline import plan_calls
+
+        model, system = self._model(), _system(run.ctx)
+        history = [pair for t in turns[-TURNS_SHOWN:] for pair in (("user", t.question), ("assistant", t.answer))]
         words = self._invoke(model, run, [*history, ("user", question)], system)
-        if run.stuck is None:
-            words = _grounded(model, run, question, words, lexicon)
+        if run.results:
+            words, mode = _grounded(model, run, question, words, lexicon, system)
+            return _answer(run, words, mode)
+        unfounded = _problems(run, question, words, lexicon) or plan_calls(question, lexicon).tool_calls
+        if unfounded and run.stuck is None:
+            raise ModelTroubleError("words about accounts without any tool result")
         return _answer(run, words, MODEL)
 
     def _invoke(self, model: Any, run: Run, messages: list[tuple[str, str]], system: str | None) -> str:
@@ -133,39 +178,56 @@ class Agent:
             system_prompt=system,
             middleware=[ModelCallLimitMiddleware(run_limit=MOST_MODEL_CALLS, exit_behavior="error")],
         )
-        state: Any = agent.invoke({"messages": messages})
+        state: Any = agent.invoke({"messages": messages}, {"max_concurrency": 1})  # results in the order asked for
         last = state["messages"][-1]
         if getattr(last, "invalid_tool_calls", None):
             raise ModelTroubleError("arguments that are not JSON")
-        words = last.text if isinstance(last.text, str) else last.text()
-        if not words.strip() and not run.results and run.stuck is None:
+        words = _words(last)
+        if not words and not run.results and run.stuck is None:
             raise ModelTroubleError("an empty answer")
-        return words.strip()
+        return words
 
     def _model(self) -> Any:
-        return _chat_model(
-            self._settings.openai_model, plain(self._settings.openai_api_key), self._settings.openai_base_url
-        )
+        settings = self._settings
+        key = plain(settings.openai_api_key)
+        return _chat_model(settings.openai_model, key, settings.openai_base_url, self._seconds)
 
 
 @cache
-def _chat_model(name: str, key: str, base_url: str | None) -> Any:
+def _chat_model(name: str, key: str, base_url: str | None, seconds: float) -> Any:
     from langchain_openai import ChatOpenAI
 
-    return ChatOpenAI(model=name, api_key=key, base_url=base_url, timeout=SECONDS, max_retries=1)
+    return ChatOpenAI(model=name, api_key=key, base_url=base_url, timeout=seconds, max_retries=1)
+
+
+def _system(ctx: Context) -> str:
+    return prompt("system").format(today=ctx.today().isoformat(), name=ctx.actor.name, role=ctx.actor.role)
+
+
+def _words(message: Any) -> str:
+    return str(message.text).strip()
 
 
 def build_lexicon(ctx: Context, turns: list[Turn]) -> Lexicon:
     """Collect the names that a question may use, and what the thread spoke of last."""
     with ctx.session() as session:
         try:
-            names = account_names(session, scored_day(ctx, session))
+            index = name_index(session, scored_day(ctx, session))
         except UserError:
-            names = {}
+            index = NameIndex({})
         people = session.exec(select(User.name).where(User.active)).all()
-        plans = session.exec(select(Account.plan).where(col(Account.plan).is_not(None)).distinct()).all()
-    recent = next((turn.account_ids for turn in reversed(turns) if turn.account_ids), ())
-    return Lexicon(names, tuple(people), tuple(p for p in plans if p), recent, ctx.today())
+        plans = _plans(session, index)
+    ids = next((turn.account_ids for turn in reversed(turns) if turn.account_ids), ())
+    recent = tuple(index.names[i] for i in ids if i in index.names)
+    return Lexicon(index, tuple(people), plans, recent, ctx.today())
+
+
+def _plans(session: Session, index: NameIndex) -> tuple[str, ...]:
+    """The plans in use, read again when the accounts changed."""
+    if index not in _known_plans:
+        found = session.exec(select(Account.plan).where(col(Account.plan).is_not(None)).distinct()).all()
+        _known_plans[index] = tuple(plan for plan in found if plan)
+    return _known_plans[index]
 
 
 def _answer(run: Run, words: str, mode: str) -> Answer:
@@ -178,30 +240,35 @@ def _answer(run: Run, words: str, mode: str) -> Answer:
     return Answer(words + extra, mode, results, tuple(run.calls))
 
 
-def _grounded(model: Any, run: Run, question: str, words: str, lexicon: Lexicon) -> str:
+def _grounded(model: Any, run: Run, question: str, words: str, lexicon: Lexicon, system: str) -> tuple[str, str]:
     """Check the narrative; ask once for a correction; otherwise use the tools' own wording."""
-    facts = [fact for result in run.results for fact in result.facts]
-    names = list(lexicon.accounts.values())
-    problems = ungrounded(words, facts, question, names)
-    if not problems and words:
-        return words
-    if words and run.results:
-        request = prompt("correct").format(problems=", ".join(problems[:10]))
-        shown = "\n".join(_for_model(result) for result in run.results)
-        again = model.invoke(
-            [
-                ("system", prompt("system")),
-                ("user", f"{question}\n\nTool results:\n{shown}"),
-                ("assistant", words),
-                ("user", request),
-            ]
-        )
-        corrected = again.text if isinstance(again.text, str) else again.text()
-        if corrected.strip() and not ungrounded(corrected, facts, question, names):
-            return corrected.strip()
-    if not run.results:
-        raise ModelTroubleError("figures without any tool result")
-    return "\n".join(result.text for result in run.results)
+    problems = _problems(run, question, words, lexicon)
+    if words and problems:
+        log.info("not_grounded", parts=len(problems))
+        words = _corrected(model, run, question, words, problems, system)
+        problems = _problems(run, question, words, lexicon)
+    return (words, MODEL) if words and not problems else (run.wording, REWORDED)
+
+
+def _problems(run: Run, question: str, words: str, lexicon: Lexicon) -> list[str]:
+    material = f"{run.wording} {run.ctx.actor.name} {run.stuck or ''}"
+    return ungrounded(words, run.facts, question, lexicon.accounts, material)
+
+
+def _corrected(model: Any, run: Run, question: str, words: str, problems: list[str], system: str) -> str:
+    """Ask once for the narrative without what no tool result holds; empty when that fails."""
+    shown = "\n".join(_for_model(result) for result in run.results)
+    messages = [
+        ("system", system),
+        ("user", f"{question}\n\nTool results:\n{shown}"),
+        ("assistant", words),
+        ("user", prompt("correct").format(problems=", ".join(problems[:10]))),
+    ]
+    try:
+        return _words(model.invoke(messages))
+    except Exception as error:
+        log.warning("correction_failed", error=type(error).__name__)
+        return ""
 
 
 # Tools for LangChain
@@ -211,17 +278,10 @@ def _langchain_tool(tool: Tool, run: Run) -> Any:
     from langchain_core.tools import StructuredTool
 
     def call(**arguments: Any) -> str:
-        given = {name: value for name, value in arguments.items() if value is not None}
-        run.calls.append({"name": tool.name, "args": given})
-        hidden = {"request_key": f"{run.request_key}:{len(run.calls)}"} if run.request_key else {}
         try:
-            result = tool.function(run.ctx, **given, **{k: v for k, v in hidden.items() if k in tool.hidden})
+            return _for_model(run.call(tool, {k: v for k, v in arguments.items() if v is not None}))
         except UserError as error:
-            run.stuck = error
             return str(error)
-        run.stuck = None
-        run.results.append(result)
-        return _for_model(result)
 
     description, schema = _schema(tool)
     return StructuredTool.from_function(call, name=tool.name, description=description, args_schema=schema)

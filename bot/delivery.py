@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime, formataddr
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -55,7 +56,10 @@ class EmailSender:
         self._url, self._from, self._postal = urlsplit(url), email_from, postal_address
 
     def send(self, parcel: Parcel, ctx: Context) -> None:
-        message = self._message(parcel, ctx)
+        try:
+            message = self._message(parcel, ctx)
+        except ValueError as error:  # a name or address that no mail can carry
+            raise SendError(f"the mail cannot be written ({error})", permanent=True) from error
         try:
             server = self._connect()
         except smtplib.SMTPAuthenticationError as error:
@@ -92,13 +96,15 @@ class EmailSender:
         try:
             for code, reply in (server.mail(self._from), server.rcpt(recipient)):
                 _judge(code, reply)
+        except UnicodeError as error:
+            raise SendError(f"the address {recipient} has letters that mail cannot carry", permanent=True) from error
         except (OSError, smtplib.SMTPException) as error:
             raise SendError(f"the mail server dropped the connection ({type(error).__name__})") from error
 
     def _data(self, server: smtplib.SMTP, message: EmailMessage) -> None:
         """From here on a lost connection leaves it unclear whether the message was taken."""
         try:
-            code, reply = server.data(message.as_bytes())
+            code, reply = server.data(message.as_bytes(policy=SMTP))  # lines end as servers ask: CR LF
         except smtplib.SMTPDataError as error:
             code, reply = error.smtp_code, error.smtp_error if isinstance(error.smtp_error, bytes) else b""
         except (OSError, smtplib.SMTPException) as error:
@@ -145,12 +151,24 @@ def deliver_next(ctx: Context, senders: dict[str, Sender], changed: Callable[[Dr
     if parcel is None:
         return False
     try:
-        senders[parcel.channel].send(parcel, ctx)
+        _send(senders, parcel, ctx)
     except SendError as error:
         changed(_record_failure(ctx, parcel.draft_id, error))
     else:
         changed(outbox.mark_sent(ctx, parcel.draft_id))
     return True
+
+
+def _send(senders: dict[str, Sender], parcel: Parcel, ctx: Context) -> None:
+    sender = senders.get(parcel.channel)
+    if sender is None:
+        raise SendError(f"nothing is set up to send by {parcel.channel} (SMTP_URL)")
+    try:
+        sender.send(parcel, ctx)
+    except SendError:
+        raise
+    except Exception as error:  # unforeseen, so nobody knows how far it came
+        raise SendError(f"sending broke off ({type(error).__name__})", unclear=True) from error
 
 
 def _record_failure(ctx: Context, draft_id: int, error: SendError) -> DraftCard:

@@ -69,7 +69,7 @@ def run_due(tend: "Tend", ctx: Context) -> list[str]:
     ran = [job.name for job in JOBS if _run(tend, ctx, job.name, job.period(ctx), job.function)]
     for subscription in digests.subscriptions(ctx):
         period = digest_period(ctx, subscription)
-        if _run(tend, ctx, f"digest:{subscription.channel}", period, _digest(subscription)):
+        if _run(tend, ctx, f"digest:{subscription.channel}", period, _digest(subscription, period or "")):
             ran.append(f"digest:{subscription.channel}")
     return ran
 
@@ -90,9 +90,9 @@ def post_digest(tend: "Tend", ctx: Context, subscription: DigestSubscription, da
     return {"accounts": card.total, "new": len(card.fresh), "worse": len(card.worse)}
 
 
-def _digest(subscription: DigestSubscription) -> Callable[["Tend", Context], dict[str, Any]]:
+def _digest(subscription: DigestSubscription, period: str) -> Callable[["Tend", Context], dict[str, Any]]:
     def run(tend: "Tend", ctx: Context) -> dict[str, Any]:
-        return post_digest(tend, ctx, subscription, digest_period(ctx, subscription) or daily(ctx))
+        return post_digest(tend, ctx, subscription, period)
 
     return run
 
@@ -104,20 +104,24 @@ def _run(
     period: str | None,
     function: Callable[["Tend", Context], dict[str, Any]],
 ) -> bool:
-    if period is None or not _claim(ctx, name, period):
+    attempt = _claim(ctx, name, period) if period else None
+    if period is None or attempt is None:
         return False
     try:
         result = function(tend, ctx)
     except Exception as error:
         log.error("job_failed", job=name, period=period, error=type(error).__name__)
-        _settle(ctx, name, period, WorkState.FAILED, {"error": type(error).__name__})
+        _settle(ctx, name, period, attempt, WorkState.FAILED, {"error": type(error).__name__})
         return False
-    _settle(ctx, name, period, WorkState.DONE, result)
+    _settle(ctx, name, period, attempt, WorkState.DONE, result)
     return True
 
 
-def _claim(ctx: Context, job: str, period: str) -> bool:
-    """Take a period that nobody has taken, that failed, or whose runner vanished; leases use the real clock."""
+def _claim(ctx: Context, job: str, period: str) -> int | None:
+    """Take a period that nobody has taken, that failed, or whose runner vanished; leases use the real clock.
+
+    Returns which attempt it is, or None when there is nothing to do.
+    """
     now = datetime.now(UTC)
     row = {
         "job": job,
@@ -128,33 +132,33 @@ def _claim(ctx: Context, job: str, period: str) -> bool:
         "lease_until": now + LEASE,
     }
     with ctx.session() as session:
-        taken = insert_new(session, JobPeriod, row, ["job", "period"]) or _retake(session, job, period, now)
+        attempt = 1 if insert_new(session, JobPeriod, row, ["job", "period"]) else _retake(session, job, period, now)
         session.commit()
-    return taken
+    return attempt
 
 
-def _retake(session: Any, job: str, period: str, now: datetime) -> bool:
+def _retake(session: Any, job: str, period: str, now: datetime) -> int | None:
     mine = (col(JobPeriod.job) == job, col(JobPeriod.period) == period)
     known = session.exec(select(JobPeriod).where(*mine)).one()
     gone = known.state == WorkState.RUNNING and known.lease_until < now
     # A failed run waits a little longer each time, so that an outage is not hammered.
     failed = known.state == WorkState.FAILED and known.started_at < now - timedelta(minutes=2**known.attempts)
     if not (gone or failed) or known.attempts >= 6:
-        return False
+        return None
     values = {
         "state": WorkState.RUNNING,
         "attempts": known.attempts + 1,
         "started_at": now,
         "lease_until": now + LEASE,
     }
-    return changed_one(
-        session, update(JobPeriod).where(*mine, col(JobPeriod.attempts) == known.attempts).values(**values)
-    )
+    claim = update(JobPeriod).where(*mine, col(JobPeriod.attempts) == known.attempts)
+    return known.attempts + 1 if changed_one(session, claim.values(**values)) else None
 
 
-def _settle(ctx: Context, job: str, period: str, state: WorkState, result: dict[str, Any]) -> None:
+def _settle(ctx: Context, job: str, period: str, attempt: int, state: WorkState, result: dict[str, Any]) -> None:
+    """Record the outcome, unless the lease ran out and another runner has the period now."""
     with ctx.session() as session:
-        mine = (col(JobPeriod.job) == job, col(JobPeriod.period) == period)
+        mine = (col(JobPeriod.job) == job, col(JobPeriod.period) == period, col(JobPeriod.attempts) == attempt)
         values = {"state": state, "result": result, "finished_at": datetime.now(UTC)}
         changed_one(session, update(JobPeriod).where(*mine).values(**values))
         session.commit()

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -10,12 +11,18 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from bot.slots import CannotTellError, Lexicon, fill, find_account
+from bot.slots import CannotTellError, Lexicon, Request, fill, guessed_name, mentions, pointed, shown_filters
+from bot.slots.names import aimed
+from bot.slots.words import STAND_IN, known_words, put_right
 from knowledge.embedding import embed
 from tools.registry import TOOLS
 
-SURE = 0.46  # similarity to the nearest example above which a request is understood
-STAND_IN = "Acme"  # the account's name in the examples
+SURE = 0.47  # similarity to the nearest example above which a request is understood
+MOST_CLAUSES = 5
+OF_ONE_ACCOUNT = tuple(tool.name for tool in TOOLS if "account" in tool.parameters)
+SURE_OF_STRANGER = 0.65  # the same, when what the request is about is only guessed
+HINT = 0.1  # added where the build of a sentence speaks for a tool
+OUT_OF_PLACE = 0.15  # taken off a tool about one account when none is meant, and the other way round
 # What people also say to a bot and Tend cannot do: the nearest of these means "not understood".
 ELSEWHERE = (
     "what is the weather tomorrow", "tell me a joke", "who won the match", "book a meeting room",
@@ -24,10 +31,45 @@ ELSEWHERE = (
     "change my password", "what is the meaning of life", "order a pizza", "remind me to call my mother",
     "what is our office address", "how many holidays do I have left", "share price of the company",
     "write python code", "send the email now", "forecast next year's budget", "who is the president",
+    "thank you", "good job", "how do I use this software", "how does the integration work",
+    "what did they say in the last meeting", "latest news", "who is the CEO of Acme", "update the record of Acme",
+)  # fmt: skip
+# Orders that only a person may carry out, and matters that no tool knows about: refused, rather than answered with
+# something near. Whatever a tool's own examples speak of is not refused.
+ORDERS = (
+    "delete", "remove", "approve", "send", "mark", "change", "set", "add", "update", "cancel", "assign", "create",
+    "book", "schedule", "reset", "translate", "forecast", "predict", "ignore", "forget", "edit", "rename", "merge",
+    "export", "upload", "import", "refund", "invite", "close", "snooze", "offer", "call", "remind", "unsubscribe",
+    r"give \w+ an? \d*",
+)  # fmt: skip
+MATTERS = (
+    "nps", "csat", "ces", "surveys?", "invoices?", "tickets?", "phone", "telephone", "birthday", "address", "ceo",
+    "cfo", "cto", "founder", "stock", "competitors?", "forecast", "logged", "logins?", "log in", "churn rate",
+    "retention rate", "discounts?", "transcripts?", "recordings?", "mobile app", "api", "features?", "news", "weather",
+    "headcount", "employees", "password", "prompt", "said", "last (?:call|meeting|email)", "next (?:call|meeting)",
+    "campaigns?", "leads?", "pipeline", "quota", "commissions?", "contacts?", "plays?", "opportunit(?:y|ies)",
+    "growth", "countr(?:y|ies)", "poem", "upsell", "webinars?", "roadmap", "bugs?", "sla", "integrations?",
+)  # fmt: skip
+POLITE = (
+    r"^\W*(?:(?:please|ok|okay|now|and|then|hey|hi|can you|could you|would you|just|go ahead and|let us|let's|to) )*"
+)
+SUMMING = re.compile(
+    r"\b(?:how many|number of|count|share|percent(?:age)?|proportion|average|mean|total|sum|summar\w+|overview|overall|"
+    r"distribution|breakdown|portfolio|how are we|by band)\b"
+)
+REASON = re.compile(r"\b(?:why|how come|explain|reasons?)\b|^\W*what (?:is )?(?:pull|drag|chang|driv|happen)")
+WRITE = re.compile(
+    POLITE + r"(?:(?:i need|i want|help me|you|an?|my|the) )*"
+    r"(?:draft|write|compose|email|message|reach out|congratulate|thank|prepare an? (?:email|message|note|draft)|"
+    r"(?:\w+ ){0,2}(?:reminder|note|email|message) (?:for|to)|outreach)\b"
+)
+GREETING = re.compile(
+    r"^\W*(?:hi|hey|hello|(?:good )?(?:morning|afternoon|evening)|thanks|thank you|cheers|please|ok|okay)"
+    r"(?: (?:tend|team|there|all|again))?\W*$", re.I
 )  # fmt: skip
 SPLIT = re.compile(
-    r"(?<=[?;!])\s+|(?<=\.)\s+(?=[A-Z])|,?\s+(?:and then|then|and also|and)\s+"
-    r"(?=(?:draft|write|show|list|explain|tell|brief|summari[sz]e|compose|prepare|give)\b)"
+    r"(?<=[?;!])\s+|(?<=\.)\s+(?=[A-Z])|,?\s+(?:and then|then|and also|and|also|plus)\s+"
+    r"(?=(?:draft|write|show|list|explain|tell|brief|summari[sz]e|compose|prepare|give|email|who|when|why|how|what)\b)"
 )
 
 
@@ -57,69 +99,132 @@ class OfflineChatModel(BaseChatModel):
 
 
 def plan_calls(question: str, lexicon: Lexicon) -> AIMessage:
-    """Turn a question into tool calls, or into words that say what is missing."""
+    """Turn a question into tool calls, or into words that say what is missing.
+
+    What a part of the question cannot be answered with is said along with the calls for the rest.
+    """
     calls, said = [], []
     for clause in clauses(question):
-        tool = route(clause, lexicon)
-        if tool is None:
-            said.append(not_understood(clause, lexicon))
-            continue
         try:
-            calls.append({"name": tool, "args": fill(tool, clause, lexicon), "id": uuid.uuid4().hex[:12]})
+            request = understand(clause, lexicon)
+            if request.accounts:  # the next part of the message may go on about them
+                lexicon = replace(lexicon, recent=request.accounts)
+            calls += _calls(request, lexicon)
         except CannotTellError as gap:
             said.append(str(gap))
-    return AIMessage(content="" if calls else "\n".join(said), tool_calls=calls)
+    made = [{"name": name, "args": args, "id": uuid.uuid4().hex[:12]} for name, args in calls]
+    return AIMessage(content="\n".join(said), tool_calls=made)
+
+
+def _calls(request: Request, lexicon: Lexicon) -> list[tuple[str, dict[str, Any]]]:
+    tool = route(request)
+    if tool is None:
+        raise CannotTellError(not_understood(request))
+    return fill(tool, request, lexicon)
 
 
 def clauses(question: str) -> list[str]:
     """Split a message into single requests."""
-    return [part.strip() for part in SPLIT.split(question) if part and part.strip(" .!?")][:5]
+    parts = [part.strip() for part in SPLIT.split(question) if part and part.strip(" .!?,;")]
+    return [part for part in parts if len(parts) == 1 or not GREETING.match(part)][:MOST_CLAUSES]
 
 
-def route(clause: str, lexicon: Lexicon) -> str | None:
-    """Name the tool that a request asks for; None when unsure."""
-    ranked = rank(clause, lexicon)
-    name, score = ranked[0]
-    return name if name and score >= SURE else None
+def understand(clause: str, lexicon: Lexicon) -> Request:
+    """Read a request: whom it names or points to, and its words put right."""
+    found = mentions(clause, lexicon)
+    masked = clause
+    for mention in reversed(found):
+        masked = masked[: mention.start] + STAND_IN + masked[mention.end :]
+    plain = put_right(masked)
+    implied = lexicon.recent if len(lexicon.recent) == 1 else ()
+    if found:
+        return Request(clause, plain, tuple(dict.fromkeys(mention.name for mention in found)), True, implied)
+    pointer = pointed(plain, lexicon)
+    return Request(clause, plain, (pointer.name,) if pointer else (), False, implied)
 
 
-def rank(clause: str, lexicon: Lexicon) -> list[tuple[str | None, float]]:
+def route(request: Request) -> str | None:
+    """Name the tool that a request asks for; None when it asks for something else, or when unsure."""
+    plain = request.masked
+    orders, matters = _refused()
+    if orders.search(plain):
+        return None
+    if WRITE.search(plain) and _about_someone(request):
+        return "draft_outreach"
+    if matters.search(plain):
+        return None
+    name, score = rank(request)[0]
+    return name if name and score >= SURE else _of_a_stranger(request)
+
+
+@cache
+def _refused() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """The orders and matters that no tool's examples speak of."""
+    examples = [text.lower() for tool in TOOLS if tool.name != "draft_outreach" for text in tool.examples]
+    orders = [word for word in ORDERS if not any(re.match(rf"{word}\b", text) for text in examples)]
+    matters = [word for word in MATTERS if not any(re.search(rf"\b{word}\b", text) for text in examples)]
+    return re.compile(rf"{POLITE}(?:{'|'.join(orders)})\b"), re.compile(rf"\b(?:{'|'.join(matters)})\b")
+
+
+def _of_a_stranger(request: Request) -> str | None:
+    """The tool for a request about what may be an account's name, though no account has it."""
+    guess = None if request.accounts else guessed_name(request.text, request.plain)
+    if guess is None:
+        return None
+    masked = re.sub(re.escape(put_right(guess)), STAND_IN.lower(), request.masked)
+    if set(re.findall(r"[a-z]{2,}", masked)) - known_words() - {STAND_IN.lower()}:
+        return None
+    name, score = rank(replace(request, masked=masked, accounts=(guess,)))[0]
+    return name if name in OF_ONE_ACCOUNT and score >= SURE_OF_STRANGER else None
+
+
+def _about_someone(request: Request) -> bool:
+    return bool(request.accounts or request.implied)
+
+
+def rank(request: Request) -> list[tuple[str | None, float]]:
     """Rank the tools (None: something else) by similarity of their examples to a request, best first."""
     names, matrix = _examples()
-    similarity = matrix @ embed([_masked(clause, lexicon)])[0]
+    similarity = matrix @ embed([aimed(request)])[0]
     best: dict[str | None, float] = {}
     for name, score in zip(names, similarity.tolist(), strict=True):
         best[name] = max(best.get(name, -1.0), score)
-    return sorted(best.items(), key=lambda entry: -entry[1])
+    fitting = {name: score + _fit(name, request) for name, score in best.items()}
+    return sorted(fitting.items(), key=lambda entry: -entry[1])
 
 
-def not_understood(clause: str, lexicon: Lexicon) -> str:
+def _fit(tool: str | None, request: Request) -> float:
+    """What the build of a request adds to the similarity of its words, or takes off."""
+    if tool is None:
+        return 0.0
+    plain, one = request.masked, tool in OF_ONE_ACCOUNT
+    fit = -OUT_OF_PLACE if one != _about_someone(request) and (one or request.named) else 0.0
+    if tool == "portfolio_summary":
+        fit += HINT if SUMMING.search(plain) and not request.named else -HINT
+    elif tool == "find_accounts":
+        fit += -HINT if SUMMING.search(plain) else HINT * min(shown_filters(plain), 2)
+    elif tool == "explain_health":
+        fit += HINT if REASON.search(plain) else 0.0
+    return fit
+
+
+def not_understood(request: Request) -> str:
     """Say so, with the two nearest things that can be asked."""
-    nearest = [name for name, _ in rank(clause, lexicon) if name][:2]
+    nearest = [name for name, _ in rank(request) if name][:2]
     examples = " or ".join(f"“{tool.examples[0]}”" for name in nearest for tool in TOOLS if tool.name == name)
     return f"I can't answer that. I can look up, explain and draft for your accounts; try {examples}."
 
 
-def _masked(clause: str, lexicon: Lexicon) -> str:
-    """Put the stand-in of the examples in place of the account's name, so that names do not steer."""
-    try:
-        mention = find_account(clause, lexicon)
-    except CannotTellError:
-        mention = None
-    if mention is None or not mention.words:
-        return clause
-    spoken = r"[\W_]+".join(re.escape(word) for word in mention.words.split())
-    return re.sub(spoken, STAND_IN, clause, count=1, flags=re.I)
-
-
 def _tool_words(messages: list[BaseMessage]) -> list[str]:
-    """The wording of the tool results since the question."""
+    """The wording of the tool results since the question, and what was said along with the calls."""
     words: list[str] = []
     for message in reversed(messages):
         if isinstance(message, HumanMessage):
             break
         if isinstance(message, ToolMessage):
             words.insert(0, str(message.content).split("\n\n", 1)[0])
+        elif message.content:
+            words.append(str(message.content))
     return words
 
 
@@ -127,4 +232,4 @@ def _tool_words(messages: list[BaseMessage]) -> list[str]:
 def _examples() -> tuple[list[str | None], np.ndarray]:
     labelled: list[tuple[str | None, str]] = [(tool.name, text) for tool in TOOLS for text in tool.examples]
     labelled += [(None, text) for text in ELSEWHERE]
-    return [name for name, _ in labelled], embed([text for _, text in labelled])
+    return [name for name, _ in labelled], embed([put_right(text) for _, text in labelled])

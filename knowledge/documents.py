@@ -130,9 +130,12 @@ def _split(file: Path) -> tuple[dict[str, Any], str]:
     if len(parts) != 3 or parts[0]:
         raise DocumentError(f"{file.name}: no front matter: start with a line ---, keys, and a line ---")
     try:
-        return yaml.safe_load(parts[1]), parts[2].strip()
+        head = yaml.safe_load(parts[1])
     except yaml.YAMLError as error:
         raise DocumentError(f"{file.name}: {error}") from error
+    if not isinstance(head, dict):
+        raise DocumentError(f"{file.name}: the front matter holds no keys")
+    return head, parts[2].strip()
 
 
 def _checked(kind: Any, values: Any, where: str) -> Any:

@@ -110,7 +110,7 @@ def _account_features(accounts: pl.DataFrame, as_of: date) -> pl.DataFrame:
     reached = pl.when(pl.col("first_value_on") <= as_of).then(
         (pl.col("first_value_on") - pl.col("started_on")).dt.total_days()
     )
-    measured = accounts["first_value_on"].is_not_null().any()
+    measured = (accounts["first_value_on"] <= as_of).any()
     return current.select(
         pl.col("id").alias("account_id"),
         pl.col("external_id").alias("account"),
@@ -172,7 +172,7 @@ def _feature_use(known: pl.DataFrame, usage: pl.DataFrame | None) -> pl.DataFram
 
 def _tickets(tickets: pl.DataFrame, accounts: pl.DataFrame, as_of: date) -> pl.DataFrame:
     since = _days_before(as_of, 90)
-    resolved = pl.col("resolved_at") <= _days_before(as_of, -1)
+    resolved = pl.col("resolved_at") < _days_before(as_of, -1)
     hours = (pl.col("resolved_at") - pl.col("opened_at")).dt.total_minutes() / 60
     recent = pl.col("opened_at") > since
     found = tickets.group_by("account_id").agg(
@@ -239,7 +239,7 @@ def _stakeholders(changes: pl.DataFrame, accounts: pl.DataFrame, as_of: date) ->
 
 
 def _invoices(invoices: pl.DataFrame, accounts: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    failed = pl.col("failed_on") > as_of - timedelta(days=90)
+    failed = (pl.col("failed_on") > as_of - timedelta(days=90)) & (pl.col("failed_on") <= as_of)
     unpaid = pl.col("paid_on").is_null() | (pl.col("paid_on") > as_of)
     late = (pl.lit(as_of) - pl.col("due_on").filter(unpaid & (pl.col("due_on") < as_of)).min()).dt.total_days()
     found = invoices.group_by("account_id").agg(

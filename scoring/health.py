@@ -69,8 +69,8 @@ class Scorecard(_Strict):
     title: str
     version: int
     coverage_floor: float = Field(ge=0, le=1)
-    bands: tuple[Band, ...]
-    factors: tuple[Factor, ...]
+    bands: tuple[Band, ...] = Field(min_length=1)
+    factors: tuple[Factor, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _check(self) -> "Scorecard":
@@ -80,6 +80,9 @@ class Scorecard(_Strict):
         for factor in self.factors:
             if abs(sum(indicator.share for indicator in factor.indicators) - 1) > 1e-9:
                 raise ValueError(f"factor '{factor.name}': the shares of its indicators do not sum to 1")
+        names = [indicator.feature for indicator in self.indicators]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"the indicator '{twice}' stands there twice")
         lowers = [band.lower for band in self.bands]
         if sorted(set(lowers), reverse=True) != lowers or lowers[-1] != 0:
             raise ValueError("bands must be listed from the highest to the one that starts at 0, without overlap")

@@ -108,6 +108,8 @@ def insert_new_rows(
     Args:
         rows: each with its `workspace_id`: this is below the sessions, for the queue's intake.
     """
+    if not rows:
+        return set()
     table, unique = _table(model), ["workspace_id", *key]
     statement = _insert(connection.dialect.name)(table).on_conflict_do_nothing(index_elements=unique)
     returned = connection.execute(statement.returning(*[table.c[name] for name in unique]), rows)

@@ -5,6 +5,7 @@ the ones that the scorecards know; every other numeric column that a team import
 """
 
 import os
+import threading
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -53,6 +54,7 @@ class UsageStore:
     def __init__(self, address: str) -> None:
         self.address = address
         self.folder = None if "://" in address else Path(address)
+        self._own = threading.local()
 
     def table(self, workspace_id: str, in_memory: bool = False) -> "ir.Table | None":
         """Return the workspace's usage as an Ibis table, or None while there is none.
@@ -60,14 +62,14 @@ class UsageStore:
         Args:
             in_memory: read files once and keep their rows, for a caller that asks many questions of them.
         """
-        import ibis
-
         if self.folder is None:
-            facts = ibis.connect(self.address).table("usage_daily")
+            facts = self._warehouse()
             return facts.filter(facts.workspace_id == workspace_id).drop("workspace_id")
         files = sorted(self._place(workspace_id).glob("*.parquet"))
         if not files:
             return None
+        import ibis
+
         connection = ibis.duckdb.connect()
         facts = connection.read_parquet([str(file) for file in files], union_by_name=True)
         return connection.create_table("usage_daily", facts, temp=True) if in_memory else facts
@@ -101,6 +103,16 @@ class UsageStore:
             for (month,), part in rows.group_by(pl.col("day").dt.strftime("%Y-%m")):
                 total += _merge(place / f"{month}.parquet", part)
         return total
+
+    def _warehouse(self) -> "ir.Table":
+        """The team's table, over one connection per thread, opened again when the warehouse dropped it."""
+        import ibis
+
+        try:
+            return self._own.connection.table("usage_daily")
+        except Exception:  # none yet, or whatever this kind of warehouse raises on a lost one
+            self._own.connection = ibis.connect(self.address)
+            return self._own.connection.table("usage_daily")
 
     def _place(self, workspace_id: str) -> Path:
         assert self.folder is not None

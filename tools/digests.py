@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
+from zoneinfo import available_timezones
 
 from sqlmodel import Session, col, select
 
@@ -95,6 +96,8 @@ def subscribe(
     """Post the digest to a channel every day at an hour; asking again changes the hour."""
     if not 0 <= hour <= 23:
         raise UserError(f"{hour} is not an hour of the day; say for example `/tend digest here 8`.")
+    if time_zone not in available_timezones():
+        raise UserError(f"“{time_zone[:60]}” is not a time zone that I know; Slack has yours in your profile.")
     with ctx.session() as session:
         found = _subscription(session, channel) or DigestSubscription(channel=channel, created_by="")
         found.hour, found.time_zone, found.active = hour, time_zone, True

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from knowledge.documents import Template, observations, render, templates, true_observations
@@ -23,6 +24,13 @@ Purpose = Literal["check_in", "risk", "renewal", "adoption", "support", "billing
 EXPIRES_AFTER = timedelta(days=7)
 FEWEST_OBSERVATIONS = 2  # a message that says less about the account is generic, and is not drafted
 QUOTE_LENGTH = 120
+# How reviewers read the facts that are not in the catalogue.
+LABELS = {
+    "escalated_subject": "escalated ticket",
+    "left_name": "contact who left",
+    "renewal_on": "renewal",
+    "started_on": "customer since",
+}
 
 
 @dataclass(frozen=True)
@@ -58,8 +66,8 @@ def draft_outreach(
         request_key: makes a repeated request return the first draft.
     """
     with ctx.session() as session:
-        known = session.exec(select(Draft).where(Draft.request_key == request_key)).first()
-        if request_key and known:
+        known = _drafted(session, request_key)
+        if known:
             return draft_card(session, known)
         as_of = scored_day(ctx, session)
         found = resolve_account(session, account, as_of)
@@ -68,7 +76,11 @@ def draft_outreach(
         draft = _compose(ctx, session, found, facts, template, as_of)
         draft.request_key = request_key
         session.add(draft)
-        session.commit()
+        try:
+            session.commit()
+        except IntegrityError:  # the same request, answered at the same moment
+            session.rollback()
+            draft = _drafted(session, request_key) or draft
         return draft_card(session, draft)
 
 
@@ -94,7 +106,7 @@ def message_facts(ctx: Context, session: Session, account: Account, as_of: date)
     facts: dict[str, Any] = dict.fromkeys(CATALOGUE)
     if features.height:
         facts.update({name: features[name][0] for name in CATALOGUE if name in features.columns})
-    ticket, goal = _escalated(session, account, as_of), _goal(session, account)
+    ticket, goal = _escalated(session, account, as_of), _goal(session, account, as_of)
     return facts | {
         "account": account.name,
         "plan": account.plan,
@@ -103,6 +115,7 @@ def message_facts(ctx: Context, session: Session, account: Account, as_of: date)
         "escalated_subject": ticket and quoted(ticket.subject or ticket.category or "your request"),
         "escalated_open": bool(ticket and not ticket.resolved_at),
         "goal": goal and quoted(goal.objective),
+        "goal_attainment": goal and _attainment(goal),  # of the goal that is named, not of all of them
         "left_name": _left(session, account, as_of),
     }
 
@@ -147,6 +160,13 @@ def quoted(text: str) -> str:
     return plain if len(plain) <= QUOTE_LENGTH else plain[: QUOTE_LENGTH - 1].rstrip() + "…"
 
 
+def _drafted(session: Session, request_key: str | None) -> Draft | None:
+    """What the same request has drafted before."""
+    if request_key is None:
+        return None
+    return session.exec(select(Draft).where(Draft.request_key == request_key)).first()
+
+
 def _compose(
     ctx: Context, session: Session, account: Account, facts: dict[str, Any], template: Template, as_of: date
 ) -> Draft:
@@ -188,7 +208,7 @@ def _used_facts(account: Account, facts: dict[str, Any], used: list[str], as_of:
     for name in used:
         column = observations()[name].fact
         feature = CATALOGUE.get(column)
-        label = feature.label if feature else column.replace("_", " ")
+        label = feature.label if feature else LABELS.get(column, column)
         source = feature.source if feature else "account"
         shown = feature.show(facts[column]) if feature else facts[column]
         sheet.add(account.name, label, shown, "text", source)
@@ -213,9 +233,16 @@ def _escalated(session: Session, account: Account, as_of: date) -> Ticket | None
     ).first()
 
 
-def _goal(session: Session, account: Account) -> Goal | None:
-    found = select(Goal).where(Goal.account_id == account.id).order_by(col(Goal.measured_on).desc())
-    return session.exec(found).first()
+def _goal(session: Session, account: Account, as_of: date) -> Goal | None:
+    """The goal that was measured last."""
+    mine = (Goal.account_id == account.id, col(Goal.stated_on) <= as_of, col(Goal.measured_on) <= as_of)
+    return session.exec(select(Goal).where(*mine).order_by(col(Goal.measured_on).desc(), col(Goal.id))).first()
+
+
+def _attainment(goal: Goal) -> float | None:
+    if goal.current is None or goal.baseline is None or goal.target is None or goal.target == goal.baseline:
+        return None
+    return (goal.current - goal.baseline) / (goal.target - goal.baseline)
 
 
 def _left(session: Session, account: Account, as_of: date) -> str | None:

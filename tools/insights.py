@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from scoring.catalogue import CATALOGUE
@@ -297,8 +298,8 @@ def _explanation(row: AccountRow, trends: tuple[tuple[int, float], ...], missing
 
 def _summary_frame(ctx: Context, session: Session, as_of: date, owner: str | None, segment: str | None) -> pl.DataFrame:
     where = [*queries.customers_on(as_of)]
-    where += [col(Account.owner_email) == owner] if owner else []
-    where += [col(Account.segment) == segment] if segment else []
+    where += [func.lower(Account.owner_email) == owner.lower()] if owner else []
+    where += [func.lower(Account.segment) == segment.lower()] if segment else []
     rows = session.execute(
         select(Account.currency, col(Account.mrr) * 12, Snapshot.band, Snapshot.value)
         .join(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 
 from tools.accounts import account_brief, find_accounts
 from tools.drafts import draft_outreach
@@ -24,6 +25,12 @@ class Tool:
     @property
     def name(self) -> str:
         return self.function.__name__
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What the agent may pass: the function's parameters after the context, without the hidden ones."""
+        names = list(signature(self.function).parameters)[1:]
+        return tuple(name for name in names if name not in self.hidden)
 
 
 TOOLS: tuple[Tool, ...] = (

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Index
+from sqlalchemy import JSON, Index, UniqueConstraint
 from sqlmodel import Field
 
 from storage.models.base import UtcDateTime, WorkspaceRow
@@ -29,7 +29,10 @@ class Draft(WorkspaceRow, table=True):
     """A message proposed to a person, with the facts that it uses."""
 
     __tablename__ = "draft"
-    __table_args__ = (Index("ix_draft_state", "workspace_id", "state"),)
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "request_key"),
+        Index("ix_draft_state", "workspace_id", "state"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     account_id: int = Field(foreign_key="account.id", index=True)
@@ -44,7 +47,7 @@ class Draft(WorkspaceRow, table=True):
     content_hash: str = Field(max_length=64)
     facts: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
     origin: str = Field(default="question", max_length=60)
-    request_key: str | None = Field(default=None, max_length=120, unique=True)
+    request_key: str | None = Field(default=None, max_length=120)
     state: str = Field(default=DraftState.DRAFTED, max_length=10)
     created_by: str = Field(max_length=254)
     created_at: datetime = Field(sa_type=UtcDateTime)

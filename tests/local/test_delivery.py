@@ -64,9 +64,7 @@ def test_an_event_is_given_up_after_three_retries(stage: Stage) -> None:
     assert len(stage.sample.seen["deliveries"]) == 4
 
 
-@pytest.mark.parametrize(
-    ("signature", "status"), [("good", 200), ("bad", 401), ("stale", 401), ("none", 401)]
-)
+@pytest.mark.parametrize(("signature", "status"), [("good", 200), ("bad", 401), ("stale", 401), ("none", 401)])
 def test_only_a_good_signature_passes_the_app(stage: Stage, signature: str, status: int) -> None:
     assert stage.workspace.deliver_event(event(), signature=signature) == status  # type: ignore[arg-type]
 

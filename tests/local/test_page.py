@@ -36,9 +36,7 @@ def page() -> Iterator[Page]:
     assert errors == []
 
 
-def test_a_keyboard_is_enough_to_ask_press_fill_in_and_switch(
-    make_stage: Callable[..., Stage], page: Page
-) -> None:
+def test_a_keyboard_is_enough_to_ask_press_fill_in_and_switch(make_stage: Callable[..., Stage], page: Page) -> None:
     days: list[int] = []
 
     def step(count: int) -> str:

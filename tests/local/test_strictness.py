@@ -129,9 +129,7 @@ def test_channels_messages_and_people_that_are_not_there_are_refused(stage: Stag
     assert refusal(lambda: client.chat_postMessage(channel="C0NO", text="x"))[0] == "channel_not_found"
     assert refusal(lambda: client.chat_postMessage(channel=QUIET, text="x"))[0] == "not_in_channel"
     assert refusal(lambda: client.chat_update(channel=GENERAL, ts="1.0", text="x"))[0] == "message_not_found"
-    assert (
-        refusal(lambda: client.chat_update(channel=GENERAL, ts=theirs, text="x"))[0] == "cant_update_message"
-    )
+    assert refusal(lambda: client.chat_update(channel=GENERAL, ts=theirs, text="x"))[0] == "cant_update_message"
     assert refusal(lambda: client.users_info(user="U0NO"))[0] == "user_not_found"
     assert refusal(lambda: client.api_call("chat.postMessage", json={"channel": GENERAL}))[0] == "no_text"
 
@@ -141,9 +139,7 @@ def test_an_update_takes_less_text_than_a_post_and_no_ephemeral(stage: Stage) ->
     ts = client.chat_postMessage(channel=GENERAL, text="x" * 5000)["ts"]
     assert refusal(lambda: client.chat_update(channel=GENERAL, ts=ts, text="x" * 4001))[0] == "msg_too_long"
     whispered = client.chat_postEphemeral(channel=GENERAL, user=ANN, text="psst")["message_ts"]
-    assert (
-        refusal(lambda: client.chat_update(channel=GENERAL, ts=whispered, text="x"))[0] == "message_not_found"
-    )
+    assert refusal(lambda: client.chat_update(channel=GENERAL, ts=whispered, text="x"))[0] == "message_not_found"
 
 
 def test_an_update_keeps_blocks_that_it_does_not_mention(stage: Stage) -> None:
@@ -167,9 +163,7 @@ def test_a_rate_limit_is_honoured_by_the_client_and_recorded(stage: Stage) -> No
 
 def test_strict_rates_stop_a_burst_of_posts_in_one_channel(make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(strict_rates=True)
-    error, _ = refusal(
-        lambda: [stage.client.chat_postMessage(channel=GENERAL, text=str(n)) for n in range(9)]
-    )
+    error, _ = refusal(lambda: [stage.client.chat_postMessage(channel=GENERAL, text=str(n)) for n in range(9)])
     assert error == "ratelimited"
 
 

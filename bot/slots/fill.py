@@ -1,0 +1,165 @@
+"""The arguments of each tool from one request."""
+
+import re
+from typing import Any
+
+from rapidfuzz import fuzz
+
+from bot.slots.amounts import RENEWS, bounds, limit, renewal_days
+from bot.slots.names import guessed_name
+from bot.slots.words import (
+    AT_RISK,
+    BANDS,
+    FALLING,
+    INDUSTRIES,
+    NEGATION,
+    PURPOSES,
+    RISING,
+    SEGMENTS,
+    SORTS,
+    CannotTellError,
+    Lexicon,
+    Request,
+    first_match,
+    known_words,
+)
+from tools.names import fold
+from tools.registry import TOOLS
+
+MOST_ACCOUNTS = 5  # of one request
+Arguments = dict[str, Any]
+WHICH_ACCOUNT = "Which account do you mean? Name it, for example “explain the health of Acme”."
+LEAVE_OUT = (
+    "I cannot leave accounts out yet. Say what you want to see instead, for example “at-risk accounts in mid-market”."
+)
+CANNOT_FILTER = (
+    "I cannot filter by “{words}”. I can filter by owner, health, band, trend, segment, plan, industry, revenue and "
+    "renewal."
+)
+MINE = re.compile(r"\bmy\b|\bmine\b|\bi (?:own|have|look after|manage|worry|should)\b|\b(?:do|should) i\b")
+OWNED = re.compile(r"\b(?:owned by|owner is|managed by|looked after by)\s+([^\W\d_]+)")
+FILTERING = re.compile(
+    r"\b(?:in|from|with|without|using|use|uses|used|located|near|based|tagged|having|whose|per|by|via)"
+    r"\s+(?:the |a |an |our |their )?([a-z][\w-]+(?: [a-z][\w-]+)?)"
+)
+
+
+def fill(tool: str, request: Request, lexicon: Lexicon) -> list[tuple[str, Arguments]]:
+    """Return the calls that answer a request routed to a tool: several when it names several accounts.
+
+    Raises:
+        CannotTellError: when it asks for something that the tool has no argument for.
+    """
+    if tool == "portfolio_summary":
+        return [_summary(request, lexicon)]
+    takes = next(known.parameters for known in TOOLS if known.name == tool)
+    if "account" not in takes:
+        return [(tool, {name: value for name, value in _filters(request, lexicon).items() if name in takes})]
+    extra = _purpose(request) if "purpose" in takes else {}
+    return [(tool, {"account": name} | extra) for name in _accounts(request)]
+
+
+def _accounts(request: Request) -> tuple[str, ...]:
+    if request.accounts:
+        return request.accounts[:MOST_ACCOUNTS]
+    name = guessed_name(request.text, request.plain)
+    if name or request.implied:
+        return (name,) if name else request.implied[:MOST_ACCOUNTS]
+    raise CannotTellError(WHICH_ACCOUNT)
+
+
+def _purpose(request: Request) -> Arguments:
+    return _given(purpose=first_match(PURPOSES, request.plain))
+
+
+def _summary(request: Request, lexicon: Lexicon) -> tuple[str, Arguments]:
+    """The summary, or the list where filters are asked for that only the list has."""
+    wanted = _filters(request, lexicon)
+    plain_summary = {name: value for name, value in wanted.items() if name in ("owner", "segment")}
+    beyond = set(wanted) - {"owner", "segment", "at_risk", "band", "sort", "limit"}
+    return ("find_accounts", wanted) if beyond else ("portfolio_summary", plain_summary)
+
+
+def _filters(request: Request, lexicon: Lexicon) -> Arguments:
+    plain = request.plain
+    at_risk = True if AT_RISK.search(plain) else None
+    if NEGATION.search(AT_RISK.sub(" ", plain)):
+        raise CannotTellError(LEAVE_OUT)
+    _only_known_filters(plain, lexicon)
+    plan = _plan(plain, lexicon)
+    rest = plain.replace(plan.lower().replace("_", " "), " ") if plan else plain
+    bands = [band for pattern, band in BANDS.items() if re.search(pattern, AT_RISK.sub(" ", plain))]
+    renewal = renewal_days(plain, lexicon.today)
+    trend = "falling" if FALLING.search(plain) else "rising" if RISING.search(plain) else None
+    return _given(
+        owner=owner(request, lexicon), at_risk=at_risk if not bands else None, band=bands or None,
+        segment=first_match(SEGMENTS, rest), plan=plan, industry=first_match(INDUSTRIES, rest),
+        renewal_within_days=renewal, trend=trend, sort=_sort(plain, renewal, at_risk), limit=limit(plain),
+        **bounds(plain),
+    )  # fmt: skip
+
+
+def shown_filters(plain: str) -> int:
+    """Count what a request says that only filters and orders of a list would say."""
+    tables = (BANDS, SEGMENTS, INDUSTRIES, SORTS)
+    said = [AT_RISK.search(plain), FALLING.search(plain), RISING.search(plain), RENEWS.search(plain), bounds(plain)]
+    return sum(map(bool, said)) + sum(first_match(table, plain) is not None for table in tables)
+
+
+def _only_known_filters(plain: str, lexicon: Lexicon) -> None:
+    """Refuse a filter that no argument can express, rather than answer without it."""
+    people = {word for name in lexicon.people for word in fold(name).split()}
+    plans = {word for plan in lexicon.plans for word in fold(plan).split()}
+    known = known_words() | people | plans
+    for match in FILTERING.finditer(OWNED.sub(" ", plain)):
+        words = match.group(1).split()
+        if fold(words[0]) not in known and not first_match(INDUSTRIES, match.group(1)):
+            raise CannotTellError(CANNOT_FILTER.format(words=match.group(1)))
+
+
+def owner(request: Request, lexicon: Lexicon) -> str | None:
+    """The colleague whose accounts are meant; "me" for "my"."""
+    plain = request.plain
+    if MINE.search(plain):
+        return "me"
+    words = [re.sub(r"['’]?s$", "", word) for word in re.findall(r"[^\W\d_][\w'’-]+", plain)]
+    for name in lexicon.people:
+        first, *rest = fold(name).split()
+        if fold(name) in fold(plain) or any(_same_person(first, rest, fold(word)) for word in words):
+            return name
+    owned = OWNED.search(plain)
+    stranger = re.search(r"\b(?:accounts|customers) of ([A-Z]\w+)|\b([A-Z]\w+)['’]s (?:accounts|customers|portfolio)",
+                         request.text)  # fmt: skip
+    if owned:
+        return owned.group(1).title()
+    return (stranger.group(1) or stranger.group(2)) if stranger and not request.named else None
+
+
+def _same_person(first: str, rest: list[str], word: str) -> bool:
+    """A first or last name, forgiving one slip in a long one."""
+    if word in known_words() or len(word) < 3:
+        return False
+    return word == first or word in rest or (len(word) >= 5 and fuzz.ratio(word, first) >= 88)
+
+
+def _plan(plain: str, lexicon: Lexicon) -> str | None:
+    """A plan of the team, where the sentence speaks of plans or the word can mean nothing else."""
+    for plan in sorted(lexicon.plans, key=len, reverse=True):
+        spoken = re.escape(plan.lower()).replace("_", "[ _-]")
+        if re.search(rf"\b{spoken}[- ](?:plan|tier)|\bon (?:the )?{spoken}\b|\b(?:plan|tier) {spoken}\b", plain):
+            return plan
+        other = first_match(SEGMENTS, plan.lower()) or plan.lower() in ("business", "professional")
+        if not other and re.search(rf"\b{spoken}\b", plain):
+            return plan
+    return None
+
+
+def _sort(plain: str, renewal: int | None, at_risk: bool | None) -> str | None:
+    found = first_match(SORTS, plain)
+    if at_risk and " by " not in plain:
+        return None
+    return "renewal" if found is None and renewal is not None else found
+
+
+def _given(**values: Any) -> Arguments:
+    return {name: value for name, value in values.items() if value is not None}
