@@ -162,7 +162,7 @@ def build(settings: Settings, *, clock: Clock = system_clock, senders: dict[str,
         senders: delivery channels instead of the configured ones.
     """
     core = build_core(settings, clock=clock)
-    bolt = _bolt(settings)
+    bolt = _bolt(settings, core.database)
     tend = Tend(
         **vars(core),
         bolt=bolt,
@@ -201,7 +201,7 @@ def slack_client(settings: Settings, token: str | None) -> WebClient:
     return client
 
 
-def _bolt(settings: Settings) -> App:
+def _bolt(settings: Settings, database: Database) -> App:
     """Bolt in the mode where a listener has run before Slack is answered: it stores the work first."""
     common: dict[str, Any] = {
         "signing_secret": plain(settings.slack_signing_secret) or "unused-in-socket-mode",
@@ -212,7 +212,9 @@ def _bolt(settings: Settings) -> App:
     if settings.slack_client_id:
         from bot.oauth import oauth_settings
 
-        return App(client=slack_client(settings, None), oauth_settings=oauth_settings(settings), **common)
+        app = App(client=slack_client(settings, None), oauth_settings=oauth_settings(settings, database), **common)
+        app.enable_token_revocation_listeners()
+        return app
     token = plain(settings.slack_bot_token)
     return App(client=slack_client(settings, token), token_verification_enabled=False, **common)
 
@@ -224,7 +226,7 @@ def _client_of(settings: Settings, bolt: App, database: Database, workspace_id: 
 
     with database.unbound() as session:
         team = session.get_one(Workspace, workspace_id).slack_team_id
-    return slack_client(settings, bot_token(settings, bolt, team or ""))
+    return slack_client(settings, bot_token(bolt, team or ""))
 
 
 def _senders(settings: Settings) -> dict[str, Sender]:

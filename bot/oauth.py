@@ -1,79 +1,114 @@
-"""OAuth for several Slack workspaces: installations in our own database, tokens encrypted with SECRET_KEY."""
+"""OAuth for several Slack workspaces: installations in our own database, sealed with SECRET_KEY."""
 
 import base64
-import copy
 import hashlib
+import json
+from datetime import UTC, datetime
 from typing import Any
 
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, InvalidToken
 from slack_bolt import App
 from slack_bolt.oauth.oauth_settings import OAuthSettings
-from slack_sdk.oauth.installation_store import Bot, Installation
-from slack_sdk.oauth.installation_store.sqlalchemy import SQLAlchemyInstallationStore
-from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
-from sqlalchemy import create_engine
+from slack_sdk.oauth.installation_store import Bot, Installation, InstallationStore
+from slack_sdk.oauth.state_store import OAuthStateStore
 
 from bot.settings import Settings, plain
 from storage.database import Database
+from storage.models import SlackInstallation
 
 SCOPES = (
     "app_mentions:read", "assistant:write", "channels:history", "channels:read", "chat:write", "commands",
     "groups:history", "groups:read", "im:history", "im:read", "im:write", "users:read", "users:read.email",
 )  # fmt: skip
-SECRET_FIELDS = ("bot_token", "bot_refresh_token", "user_token", "user_refresh_token")
+STATE_SECONDS = 600
 
 
-class EncryptedInstallationStore(SQLAlchemyInstallationStore):
-    """Slack's installation store, with every token encrypted before it reaches the database."""
+class SealedInstallations(InstallationStore):
+    """Keeps one installation per team; nothing of it is readable without the key.
 
-    def __init__(self, *, secret_key: str, **options: Any) -> None:
-        super().__init__(**options)
-        key = hashlib.scrypt(secret_key.encode(), salt=b"tend-installations", n=2**14, r=8, p=1, dklen=32)
-        self._fernet = Fernet(base64.urlsafe_b64encode(key))
+    Args:
+        database: where `slack_installation` lives.
+        fernet: seals and opens.
+    """
+
+    def __init__(self, database: Database, fernet: Fernet) -> None:
+        self._database, self._fernet = database, fernet
 
     def save(self, installation: Installation) -> None:
-        super().save(self._each(installation, self._fernet.encrypt))
+        sealed = self._fernet.encrypt(json.dumps(installation.to_dict(), default=str).encode()).decode()
+        with self._database.unbound() as session:
+            row = session.get(SlackInstallation, installation.team_id) or SlackInstallation(
+                team_id=installation.team_id or "", sealed=sealed, installed_at=datetime.now(UTC)
+            )
+            row.sealed, row.installed_at = sealed, datetime.now(UTC)
+            session.add(row)
+            session.commit()
 
-    def save_bot(self, bot: Bot) -> None:
-        super().save_bot(self._each(bot, self._fernet.encrypt))
+    def find_installation(self, *, team_id: str | None, **_: Any) -> Installation | None:
+        with self._database.unbound() as session:
+            row = session.get(SlackInstallation, team_id) if team_id else None
+        if row is None:
+            return None
+        return Installation(**_known_fields(json.loads(self._fernet.decrypt(row.sealed))))
 
-    def find_bot(self, **wanted: Any) -> Bot | None:
-        found = super().find_bot(**wanted)
-        return found and self._each(found, self._fernet.decrypt)
+    def find_bot(self, *, team_id: str | None, **_: Any) -> Bot | None:
+        found = self.find_installation(team_id=team_id)
+        return found.to_bot() if found else None
 
-    def find_installation(self, **wanted: Any) -> Installation | None:
-        found = super().find_installation(**wanted)
-        return found and self._each(found, self._fernet.decrypt)
+    def delete_installation(self, *, team_id: str | None, **_: Any) -> None:
+        with self._database.unbound() as session:
+            row = session.get(SlackInstallation, team_id) if team_id else None
+            if row is not None:
+                session.delete(row)
+                session.commit()
 
-    def _each(self, holder: Any, change: Any) -> Any:
-        clone = copy.copy(holder)
-        for name in SECRET_FIELDS:
-            if getattr(clone, name, None):
-                setattr(clone, name, change(getattr(clone, name).encode()).decode())
-        return clone
+    def delete_bot(self, *, team_id: str | None, **_: Any) -> None:
+        self.delete_installation(team_id=team_id)
 
 
-def oauth_settings(settings: Settings) -> OAuthSettings:
-    """Bolt's OAuth settings over our database."""
-    engine = create_engine(Database(settings.database).url)
-    client_id = settings.slack_client_id or ""
-    store = EncryptedInstallationStore(secret_key=plain(settings.secret_key), client_id=client_id, engine=engine)
-    states = SQLAlchemyOAuthStateStore(expiration_seconds=600, engine=engine)
-    store.metadata.create_all(engine)
-    states.metadata.create_all(engine)
+class SealedStates(OAuthStateStore):
+    """States that prove themselves: sealed, good for ten minutes; the browser's cookie ties them to a person."""
+
+    def __init__(self, fernet: Fernet) -> None:
+        self._fernet = fernet
+
+    def issue(self, *_: Any, **__: Any) -> str:
+        return self._fernet.encrypt(b"install").decode()
+
+    def consume(self, state: str) -> bool:
+        try:
+            return self._fernet.decrypt(state, ttl=STATE_SECONDS) == b"install"
+        except InvalidToken:
+            return False
+
+
+def oauth_settings(settings: Settings, database: Database) -> OAuthSettings:
+    """Return Bolt's OAuth settings over our database."""
+    fernet = seal(plain(settings.secret_key))
     return OAuthSettings(
-        client_id=client_id,
+        client_id=settings.slack_client_id or "",
         client_secret=plain(settings.slack_client_secret),
         scopes=list(SCOPES),
-        installation_store=store,
-        state_store=states,
+        installation_store=SealedInstallations(database, fernet),
+        installation_store_bot_only=False,
+        state_store=SealedStates(fernet),
         install_path="/slack/install",
         redirect_uri_path="/slack/oauth_redirect",
     )
 
 
-def bot_token(settings: Settings, app: App, team_id: str) -> str | None:
+def seal(secret_key: str) -> Fernet:
+    """Derive the cipher from SECRET_KEY; slow on purpose, so that a weak key is not guessed quickly."""
+    key = hashlib.scrypt(secret_key.encode(), salt=b"tend-installations", n=2**14, r=8, p=1, dklen=32)
+    return Fernet(base64.urlsafe_b64encode(key))
+
+
+def bot_token(app: App, team_id: str) -> str | None:
     """Return the bot token of an installed team."""
     store = app.installation_store
     found = store and store.find_bot(enterprise_id=None, team_id=team_id)
     return found.bot_token if found else None
+
+
+def _known_fields(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in ("installed_at",)}

@@ -69,7 +69,7 @@ def _mention(
     if ids := index.named(phrase):
         certain = len(words) > 1 or phrase not in known_words() or spoken[:1].isupper()
         return Mention(spoken, start, end, _name(index, ids, spoken), 100.0) if certain else None
-    if words[0] in STOP or words[-1] in STOP or all(word in known_words() or word in first_names for word in words):
+    if words[0] in STOP or all(word in known_words() or word in first_names for word in words):
         return None
     if ids := index.starting(phrase):
         return Mention(spoken, start, end, _name(index, ids, spoken), 95.0) if len(phrase) > 2 else None
@@ -77,6 +77,8 @@ def _mention(
         return None
     like = index.like(phrase, ALIKE if len(words) > 1 else ALIKE_SHORT)
     if like is None or all(word in known_words() for word in like[0].split()):
+        return None
+    if words[-1] in STOP and like[0].split()[-1] != words[-1]:
         return None
     return Mention(spoken, start, end, _name(index, index.ids_of(like[0]), like[0]), like[1] * 0.95)
 

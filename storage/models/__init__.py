@@ -22,7 +22,7 @@ from storage.models.operations import (
     WorkState,
 )
 from storage.models.outreach import Approval, Draft, DraftState, Outbox
-from storage.models.people import Role, User, Workspace
+from storage.models.people import Role, SlackInstallation, User, Workspace
 from storage.models.results import AccountAction, Signal, Snapshot
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Outbox",
     "Role",
     "Signal",
+    "SlackInstallation",
     "SlackMessage",
     "Snapshot",
     "StakeholderChange",

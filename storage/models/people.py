@@ -21,6 +21,16 @@ class Workspace(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class SlackInstallation(SQLModel, table=True):
+    """What Slack handed over when a team installed the app; `sealed` is encrypted, it holds the tokens."""
+
+    __tablename__ = "slack_installation"
+
+    team_id: str = Field(primary_key=True, max_length=20)
+    sealed: str
+    installed_at: datetime = Field(sa_type=UtcDateTime)
+
+
 class Role(StrEnum):
     """What a colleague may do; each includes the ones before it."""
 
