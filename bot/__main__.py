@@ -87,7 +87,8 @@ def import_(
 @cli.command()
 def score(as_json: Json = False) -> None:
     """Score every account for the newest day of the data."""
-    from tools.insights import portfolio_summary, refresh
+    from tools.insights import refresh
+    from tools.portfolio import portfolio_summary
 
     core = _core()
     with _friendly(), _progress() as progress:
@@ -140,7 +141,7 @@ def digest(
     as_json: Json = False,
 ) -> None:
     """Compose today's digest of a channel, and post it unless this is a dry run."""
-    from bot.blocks import digest_blocks
+    from bot.blocks.digest import digest_blocks
     from storage.models import DigestSubscription
     from tools.digests import compose_digest, subscriptions
 

@@ -1,141 +1,29 @@
 """The composition root: builds everything from the settings; tests pass their own parts instead."""
 
 import logging
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import structlog
-from cachetools import TTLCache
 from slack_bolt import App
 from slack_sdk import WebClient
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
-from sqlmodel import col, select
+from sqlmodel import select
 
 from bot import listeners
 from bot.agent import Agent
 from bot.delivery import DeliveryWorker, EmailSender, Sender
 from bot.jobs import Schedule
 from bot.messages import Messenger
+from bot.runtime import DEFAULT_WORKSPACE, Core, Tend
 from bot.settings import Settings, plain
-from bot.work import Item, Queue
-from scoring.health import SCORECARDS, Scorecard, load_scorecard
+from bot.work import Queue
+from scoring.health import SCORECARDS, load_scorecard
 from storage.database import Database
 from storage.models import Workspace
 from storage.usage import UsageStore
-from tools.context import SYSTEM, Actor, Clock, Context, system_clock
-from tools.drafts import DraftCard
-from tools.people import SlackPerson, actor_of, workspace_for_team
-
-DEFAULT_WORKSPACE = "main"
-log = structlog.get_logger()
-
-
-@dataclass
-class Core:
-    """What the command line and Slack share: stores, scorecard, agent, time."""
-
-    settings: Settings
-    database: Database
-    usage: UsageStore
-    scorecard: Scorecard
-    agent: Agent
-    clock: Clock
-
-    def context(self, workspace_id: str = DEFAULT_WORKSPACE, actor: Actor = SYSTEM) -> Context:
-        zone = _time_zone(self.database, workspace_id)
-        return Context(
-            workspace_id=workspace_id,
-            actor=actor,
-            database=self.database,
-            usage=self.usage,
-            scorecard=self.scorecard,
-            email_from=self.settings.email_from,
-            clock=self.clock,
-            time_zone=zone,
-        )
-
-    def contexts(self) -> list[Context]:
-        """One context per workspace, acting as Tend itself."""
-        with self.database.unbound() as session:
-            ids = session.exec(select(Workspace.id).order_by(col(Workspace.id))).all()
-        return [self.context(workspace_id) for workspace_id in ids]
-
-
-@dataclass
-class Tend(Core):
-    """The running app."""
-
-    bolt: App
-    messenger: Messenger
-    senders: dict[str, Sender]
-    queue: Queue = field(init=False)
-    delivery: DeliveryWorker = field(init=False)
-    schedule: Schedule = field(init=False)
-    _teams: dict[str, str] = field(default_factory=dict)
-    _people: Any = field(default_factory=lambda: TTLCache(10_000, ttl=300))
-    _lock: Any = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        handlers: dict[str, Any] = {kind: partial(handler, self) for kind, handler in listeners.HANDLERS.items()}
-        self.queue = Queue(self.database, handlers, self._gave_up)
-        self.delivery = DeliveryWorker(self.contexts, self.senders, self._delivered)
-        self.schedule = Schedule(self)
-
-    def start(self, schedule: bool = True) -> None:
-        """Start the workers, and the schedule unless jobs are run by hand."""
-        self.queue.start()
-        self.delivery.start()
-        if schedule:
-            self.schedule.start()
-        # The first question should not wait for the heavy imports.
-        threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
-
-    def stop(self) -> None:
-        """Stop gracefully: running work finishes, the rest stays in the database for the next start."""
-        self.schedule.stop()
-        self.queue.stop()
-        self.delivery.stop()
-        self.database.engine.dispose()
-
-    def workspace_of(self, team_id: str) -> str:
-        """Return the workspace of a Slack team; a team met for the first time is entered."""
-        if team_id not in self._teams:
-            with self._lock:
-                self._teams[team_id] = workspace_for_team(self.context(), team_id, "")
-        return self._teams[team_id]
-
-    def actor(self, ctx: Context, user_id: str, team_id: str) -> Actor:
-        """Return the colleague behind a Slack user id, refusing those who may not ask."""
-        return actor_of(ctx, self._person(ctx, user_id), team_id)
-
-    def time_zone_of(self, ctx: Context, user_id: str) -> str:
-        return self._person(ctx, user_id).time_zone
-
-    def refresh_cards(self, ctx: Context, draft_id: int) -> None:
-        """Have every card of a draft updated to how it stands, soon."""
-        stamp = ctx.now().timestamp()
-        self.queue.put(ctx.workspace_id, "refresh_cards", f"cards:{draft_id}:{stamp}", {"draft": draft_id})
-
-    def _person(self, ctx: Context, user_id: str) -> SlackPerson:
-        key = (ctx.workspace_id, user_id)
-        if key not in self._people:
-            found = self.messenger.client_of(ctx.workspace_id).users_info(user=user_id)["user"]
-            self._people[key] = _slack_person(found)
-        return self._people[key]
-
-    def _delivered(self, ctx: Context, card: DraftCard) -> None:
-        self.refresh_cards(ctx, card.id)
-
-    def _gave_up(self, item: Item, error_id: str) -> None:
-        channel, user = item.payload.get("channel"), item.payload.get("user")
-        if channel and user:
-            text = f"Something went wrong on my side, so this was not done (error `{error_id}`). Please try again."
-            self.messenger.tell(
-                self.context(item.workspace_id), channel, user, text, thread_ts=item.payload.get("thread_ts")
-            )
+from tools.context import Clock, system_clock
 
 
 def build_core(settings: Settings, *, clock: Clock = system_clock) -> Core:
@@ -163,12 +51,20 @@ def build(settings: Settings, *, clock: Clock = system_clock, senders: dict[str,
     """
     core = build_core(settings, clock=clock)
     bolt = _bolt(settings, core.database)
+    handlers: dict[str, Any] = {}
     tend = Tend(
         **vars(core),
         bolt=bolt,
         messenger=Messenger(partial(_client_of, settings, bolt, core.database)),
-        senders=senders if senders is not None else _senders(settings),
+        queue=Queue(core.database, handlers, lambda item, error_id: listeners.say_that_it_failed(tend, item, error_id)),
+        delivery=DeliveryWorker(
+            core.contexts,
+            _senders(settings) if senders is None else senders,
+            lambda ctx, card: tend.refresh_cards(ctx, card.id),
+        ),
     )
+    handlers.update({kind: partial(handler, tend) for kind, handler in listeners.HANDLERS.items()})
+    tend.schedule = Schedule(tend)
 
     @bolt.use
     def put_tend(context: Any, next: Any) -> None:
@@ -233,32 +129,3 @@ def _senders(settings: Settings) -> dict[str, Sender]:
     if settings.smtp_url is None:
         return {}
     return {"email": EmailSender(plain(settings.smtp_url), settings.email_from, settings.postal_address)}
-
-
-def _time_zone(database: Database, workspace_id: str) -> str:
-    with database.unbound() as session:
-        workspace = session.get(Workspace, workspace_id)
-        return workspace.time_zone if workspace else "UTC"
-
-
-def _slack_person(user: dict[str, Any]) -> SlackPerson:
-    profile = user.get("profile") or {}
-    return SlackPerson(
-        id=user["id"],
-        team_id=user.get("team_id") or "",
-        email=profile.get("email"),
-        name=user.get("real_name") or profile.get("real_name") or user.get("name") or user["id"],
-        time_zone=user.get("tz") or "UTC",
-        guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
-        bot=bool(user.get("is_bot")),
-        deleted=bool(user.get("deleted")),
-    )
-
-
-def _warm_up() -> None:
-    import langchain.agents
-
-    import bot.offline
-    from knowledge.embedding import embed
-
-    embed([bot.offline.STAND_IN, langchain.agents.__name__])

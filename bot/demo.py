@@ -16,11 +16,12 @@ from sqlmodel import select
 from tzlocal import get_localzone_name
 
 from bot import jobs
-from bot.app import DEFAULT_WORKSPACE, Tend, build, build_core
+from bot.app import build, build_core
 from bot.delivery import EmailSender
 from bot.http import create_http
 from bot.local.run import Running
 from bot.local.server import Channel, LocalWorkspace, Person
+from bot.runtime import DEFAULT_WORKSPACE, Tend
 from bot.settings import Settings
 from storage.database import Database
 from storage.importing import import_frames

@@ -50,7 +50,7 @@ def _database(settings: Settings) -> str:
 
 def _accounts(settings: Settings) -> str:
     from bot.app import build_core
-    from tools.insights import portfolio_summary
+    from tools.portfolio import portfolio_summary
 
     core = build_core(settings)
     return " | ".join(portfolio_summary(ctx).text for ctx in core.contexts())

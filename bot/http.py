@@ -1,7 +1,6 @@
 """The HTTP side: Slack's requests, OAuth, health."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -10,15 +9,14 @@ from fastapi import FastAPI, Request, Response
 from slack_bolt import BoltRequest
 from slack_bolt.adapter.starlette.handler import to_bolt_request, to_starlette_response
 
-if TYPE_CHECKING:
-    from bot.app import Tend
+from bot.runtime import Tend
 
 log = structlog.get_logger()
 LARGEST_BODY = 1_000_000  # bytes; Slack's own payloads stay below 300 kB
 DISPATCHERS = 24  # requests handled at once, apart from the workers so that questions never delay an answer
 
 
-def create_http(tend: "Tend") -> FastAPI:
+def create_http(tend: Tend) -> FastAPI:
     """Build the FastAPI app around a running Tend."""
     api = FastAPI(title="Tend", docs_url=None, redoc_url=None, openapi_url=None)
     limiter = anyio.CapacityLimiter(DISPATCHERS)
@@ -51,7 +49,7 @@ def create_http(tend: "Tend") -> FastAPI:
     return api
 
 
-async def _accept_event(tend: "Tend", request: BoltRequest) -> Response:
+async def _accept_event(tend: Tend, request: BoltRequest) -> Response:
     """Events only leave work in the queue: no thread is needed, and Slack is answered once it is on disk."""
     with tend.queue.deferred() as waiting:
         answer = tend.bolt.dispatch(request)
@@ -63,7 +61,7 @@ async def _accept_event(tend: "Tend", request: BoltRequest) -> Response:
     return to_starlette_response(answer)
 
 
-def _add_oauth(api: FastAPI, tend: "Tend") -> None:
+def _add_oauth(api: FastAPI, tend: Tend) -> None:
     flow = tend.bolt.oauth_flow
     assert flow is not None
 

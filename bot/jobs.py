@@ -3,21 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from bot.blocks import digest_blocks
+from bot.blocks.digest import digest_blocks
+from bot.runtime import Tend
 from storage.database import changed_one, insert_new
 from storage.models import DigestSubscription, JobPeriod, WorkState
 from tools import approvals, digests, insights
 from tools.context import Context
-
-if TYPE_CHECKING:
-    from bot.app import Tend
 
 log = structlog.get_logger()
 LEASE = timedelta(minutes=15)
@@ -35,7 +33,7 @@ class Job:
 
     name: str
     period: Callable[[Context], str | None]
-    function: Callable[["Tend", Context], dict[str, Any]]
+    function: Callable[[Tend, Context], dict[str, Any]]
 
 
 def daily(ctx: Context) -> str:
@@ -46,12 +44,12 @@ def hourly(ctx: Context) -> str:
     return ctx.now().strftime("%Y-%m-%dT%H")
 
 
-def score_all(tend: "Tend", ctx: Context) -> dict[str, Any]:
+def score_all(tend: Tend, ctx: Context) -> dict[str, Any]:
     done = insights.refresh(ctx)
     return {"day": done.day.isoformat(), "accounts": done.accounts, "days": done.days_written}
 
 
-def expire_drafts(tend: "Tend", ctx: Context) -> dict[str, Any]:
+def expire_drafts(tend: Tend, ctx: Context) -> dict[str, Any]:
     expired = approvals.expire_drafts(ctx)
     for card in expired:
         tend.refresh_cards(ctx, card.id)
@@ -64,7 +62,7 @@ JOBS = (
 )
 
 
-def run_due(tend: "Tend", ctx: Context) -> list[str]:
+def run_due(tend: Tend, ctx: Context) -> list[str]:
     """Run everything that is due in one workspace. Returns the names of what ran."""
     ran = [job.name for job in JOBS if _run(tend, ctx, job.name, job.period(ctx), job.function)]
     for subscription in digests.subscriptions(ctx):
@@ -80,7 +78,7 @@ def digest_period(ctx: Context, subscription: DigestSubscription) -> str | None:
     return local.date().isoformat() if local.hour >= subscription.hour else None
 
 
-def post_digest(tend: "Tend", ctx: Context, subscription: DigestSubscription, day: str) -> dict[str, Any]:
+def post_digest(tend: Tend, ctx: Context, subscription: DigestSubscription, day: str) -> dict[str, Any]:
     """Compose and post one channel's digest of a local date; posting it again changes nothing."""
     card = digests.compose_digest(ctx, subscription, datetime.fromisoformat(day).date())
     tend.messenger.post_once(
@@ -90,19 +88,19 @@ def post_digest(tend: "Tend", ctx: Context, subscription: DigestSubscription, da
     return {"accounts": card.total, "new": len(card.fresh), "worse": len(card.worse)}
 
 
-def _digest(subscription: DigestSubscription, period: str) -> Callable[["Tend", Context], dict[str, Any]]:
-    def run(tend: "Tend", ctx: Context) -> dict[str, Any]:
+def _digest(subscription: DigestSubscription, period: str) -> Callable[[Tend, Context], dict[str, Any]]:
+    def run(tend: Tend, ctx: Context) -> dict[str, Any]:
         return post_digest(tend, ctx, subscription, period)
 
     return run
 
 
 def _run(
-    tend: "Tend",
+    tend: Tend,
     ctx: Context,
     name: str,
     period: str | None,
-    function: Callable[["Tend", Context], dict[str, Any]],
+    function: Callable[[Tend, Context], dict[str, Any]],
 ) -> bool:
     attempt = _claim(ctx, name, period) if period else None
     if period is None or attempt is None:
@@ -167,7 +165,7 @@ def _settle(ctx: Context, job: str, period: str, attempt: int, state: WorkState,
 class Schedule:
     """Wakes `run_due` every half minute; any number of processes may have one."""
 
-    def __init__(self, tend: "Tend") -> None:
+    def __init__(self, tend: Tend) -> None:
         from apscheduler.schedulers.background import BackgroundScheduler
 
         self._tend = tend

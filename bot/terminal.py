@@ -9,7 +9,8 @@ from tools.accounts import AccountBrief, AccountList, band_words, points
 from tools.digests import DigestCard
 from tools.drafts import DraftCard
 from tools.facts import day, money
-from tools.insights import HealthCard, PortfolioSummary
+from tools.insights import HealthCard
+from tools.portfolio import PortfolioSummary
 
 
 def show(out: Console, answer: Answer) -> None:

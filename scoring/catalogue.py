@@ -11,7 +11,8 @@ def percent(value: float) -> str:
 
 
 def signed_percent(value: float) -> str:
-    return f"{value:+.0%}"
+    shown = f"{value:+.0%}"
+    return "0%" if shown in ("+0%", "-0%") else shown
 
 
 def count(value: float) -> str:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
-from sqlalchemy import insert as core_insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
 from sqlalchemy.pool import StaticPool
@@ -81,12 +80,21 @@ def changed_one(session: Session, statement: Update) -> bool:
     return result.rowcount == 1
 
 
-def insert_rows(session: Session, model: type[WorkspaceRow], rows: Iterable[dict[str, Any]]) -> int:
-    """Insert many rows of one table in bulk, bound to the session's workspace. Returns the count."""
+def insert_rows(
+    session: Session, model: type[WorkspaceRow], rows: Iterable[dict[str, Any]], unless: Sequence[str] = ()
+) -> int:
+    """Insert many rows of one table in bulk, bound to the session's workspace. Returns how many were given.
+
+    Args:
+        unless: unique columns; a row whose values are there already is left out, the stored one stays.
+    """
     workspace_id = session.info["workspace_id"]
     filled = [{**row, "workspace_id": workspace_id} for row in rows]
+    statement = _insert(session.get_bind().dialect.name)(_table(model))
+    if unless:
+        statement = statement.on_conflict_do_nothing(index_elements=["workspace_id", *unless])
     for start in range(0, len(filled), CHUNK):
-        session.connection().execute(core_insert(_table(model)), filled[start : start + CHUNK])
+        session.connection().execute(statement, filled[start : start + CHUNK])
     return len(filled)
 
 

@@ -119,6 +119,13 @@ def snapshot_day(session: Session, scorecard: str, until: date) -> date | None:
     return session.exec(newest).one()
 
 
+def unscored_accounts(session: Session, day: date, scorecard: str) -> int:
+    """Count the customers of a day that have no snapshot of it."""
+    scored = select(Snapshot.account_id).where(Snapshot.day == day, Snapshot.scorecard == scorecard)
+    wanted = select(func.count(col(Account.id))).where(*customers_on(day), col(Account.id).not_in(scored))
+    return session.exec(wanted).one()
+
+
 def loss_history(session: Session, scorecard: str, until: date, horizon: int) -> pl.DataFrame:
     """Return `account_id`, `band`, `lost` for snapshots whose horizon (days) ended by `until`."""
     rows = session.execute(

@@ -19,6 +19,8 @@ import pytest
 from storage.database import Database
 
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
+# Stops the server when its standard input closes: also when the tests were killed and could not say so.
+WATCHED = ["sh", "-c", '"$@" & read _; kill -INT $!; wait $!', "sh"]
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 
 
@@ -44,8 +46,9 @@ class Postgres:
         options = [word for option in FAST for word in ("-c", option)]
         address = ["-h", "127.0.0.1", "-p", str(self.port), "-k", self.folder]
         with (self.folder / "log").open("wb") as log:
-            command = [self._programs / "postgres", "-D", data, *address, *options]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, **self._user)
+            command = [*WATCHED, self._programs / "postgres", "-D", data, *address, *options]
+            pipes = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
+            self._process = subprocess.Popen(command, cwd=self.folder, **pipes, **self._user)
         self._wait()
         self._sql('CREATE DATABASE "template"')
         database = Database(self.url("template"))
@@ -55,7 +58,7 @@ class Postgres:
     def stop(self) -> None:
         process = getattr(self, "_process", None)
         if process:
-            process.send_signal(2)  # fast shutdown: open connections are closed
+            process.stdin.close()
             process.wait(20)
 
     def url(self, name: str) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from scoring.catalogue import CATALOGUE
@@ -19,13 +18,14 @@ from storage.models import Account, Snapshot
 from tools.account_rows import COMPARABLE, SLACK, AccountRow, row_of, scored_day
 from tools.accounts import add_row_facts, band_words, points
 from tools.context import Context
-from tools.facts import FactSheet, Result, money_by_currency, plural
-from tools.names import find_colleague, resolve_account
+from tools.facts import FactSheet, Result
+from tools.names import resolve_account
 
 LOSS_HORIZON = 60  # days: the default report is 30-60 days of early warning
 TRENDS = (7, 30, 90)
 # Days back that are scored once after an import, oldest first: trends need the near ones, loss rates the far ones.
 BACKFILL = tuple(sorted({1, 30, *range(7, 92, 7), *range(120, 361, 30)}, reverse=True))
+SNAPSHOT_KEY = ("day", "scorecard", "account_id")
 MOST_MISSED = 90  # days that are made up for after a long silence
 
 
@@ -61,27 +61,6 @@ class HealthCard(Result):
     as_of: date = date.min
 
 
-@dataclass(frozen=True)
-class BandCount:
-    """One line of the portfolio summary."""
-
-    band: str | None
-    accounts: int
-    share: float
-    average: float | None
-    arr: dict[str, float]
-
-
-@dataclass(frozen=True)
-class PortfolioSummary(Result):
-    """Counts, shares, average score and revenue per band."""
-
-    bands: tuple[BandCount, ...] = ()
-    total: int = 0
-    title: str = ""
-    as_of: date = date.min
-
-
 def data_day(ctx: Context) -> date | None:
     """Return the newest day that the data describe, at most today; scores are as of it.
 
@@ -106,7 +85,8 @@ def no_progress(done: int, total: int) -> None:
 def refresh(ctx: Context, progress: Callable[[int, int], None] = no_progress) -> Refreshed:
     """Score every account for the newest day of the data, and once for the past days that trends need.
 
-    Days that have snapshots already are left as they are, so running it again changes nothing.
+    Snapshots that are there are left as they are, so running it again changes nothing; accounts that were
+    imported after a day was scored are added to it.
     """
     newest = data_day(ctx)
     if newest is None:
@@ -131,7 +111,7 @@ def _score_day(ctx: Context, frames: dict[str, pl.DataFrame], usage: Any, as_of:
     health = score(ctx.scorecard, features)
     with ctx.session() as session:
         rates = loss_rates(queries.loss_history(session, ctx.scorecard.id, as_of, LOSS_HORIZON))
-        insert_rows(session, Snapshot, _snapshots(health, as_of, rates))
+        insert_rows(session, Snapshot, _snapshots(health, as_of, rates), unless=SNAPSHOT_KEY)
         session.commit()
     return features.height
 
@@ -178,40 +158,18 @@ def explain_health(ctx: Context, account: str) -> HealthCard:
     )
 
 
-def portfolio_summary(ctx: Context, owner: str | None = None, segment: str | None = None) -> PortfolioSummary:
-    """Summarise the portfolio by health band: counts, shares, average score, annual revenue.
-
-    Args:
-        owner: a CSM's name or email; "me" for the accounts of the person who asks.
-        segment: only this segment.
-    """
-    with ctx.session() as session:
-        as_of = scored_day(ctx, session)
-        person = find_colleague(ctx, session, owner) if owner else None
-        frame = _summary_frame(ctx, session, as_of, person.email if person else None, segment)
-    bands = tuple(_band_count(frame, name) for name in [*[b.name for b in ctx.scorecard.bands], None])
-    whose = f"accounts of {person.name}" if person else ""
-    title = ", ".join(part for part in (whose, (segment or "").replace("_", " ")) if part)
-    shown = tuple(count for count in bands if count.accounts or count.band)
-    return PortfolioSummary(
-        text=_summary_text(shown, frame, title),
-        facts=_summary_facts(shown, frame, as_of),
-        bands=shown,
-        total=frame.height,
-        title=title or "whole portfolio",
-        as_of=as_of,
-    )
-
-
 def _days_to_score(ctx: Context, newest: date) -> list[date]:
     """The newest day and, the first time, days of the past; later, days that were stepped over."""
     with ctx.session() as session:
         started = session.exec(select(col(Account.started_on)).order_by(col(Account.started_on))).first()
         last = queries.snapshot_day(session, ctx.scorecard.id, newest)
+        unscored = queries.unscored_accounts(session, newest, ctx.scorecard.id)
     if last is None:
         past = [newest - timedelta(days=back) for back in BACKFILL]
         first = (started or newest) + timedelta(days=28)
         return [*(day for day in past if day >= first), newest]
+    if last == newest:
+        return [newest] if unscored else []
     return [last + timedelta(days=n) for n in range(1, (newest - last).days + 1)][-MOST_MISSED:]
 
 
@@ -294,55 +252,3 @@ def _explanation(row: AccountRow, trends: tuple[tuple[int, float], ...], missing
         + (f" Holds up: {up}." if up else "")
         + f" Coverage {row.coverage:.0%}."
     )
-
-
-def _summary_frame(ctx: Context, session: Session, as_of: date, owner: str | None, segment: str | None) -> pl.DataFrame:
-    where = [*queries.customers_on(as_of)]
-    where += [func.lower(Account.owner_email) == owner.lower()] if owner else []
-    where += [func.lower(Account.segment) == segment.lower()] if segment else []
-    rows = session.execute(
-        select(Account.currency, col(Account.mrr) * 12, Snapshot.band, Snapshot.value)
-        .join(
-            Snapshot,
-            (col(Snapshot.account_id) == col(Account.id))
-            & (col(Snapshot.day) == as_of)
-            & (col(Snapshot.scorecard) == ctx.scorecard.id),
-            isouter=True,
-        )
-        .where(*where)
-    ).all()
-    schema = {"currency": pl.String, "arr": pl.Float64, "band": pl.String, "value": pl.Float64}
-    return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
-
-
-def _band_count(frame: pl.DataFrame, band: str | None) -> BandCount:
-    part = frame.filter(pl.col("band").is_null() if band is None else pl.col("band") == band)
-    arr = part.group_by("currency").agg(pl.col("arr").sum()).iter_rows()
-    average: Any = part["value"].mean()
-    return BandCount(band, part.height, part.height / max(frame.height, 1), average, dict(arr))
-
-
-def _summary_text(bands: tuple[BandCount, ...], frame: pl.DataFrame, title: str) -> str:
-    if not frame.height:
-        return "There are no accounts here yet."
-    average: Any = frame["value"].mean()
-    shares = ", ".join(f"{b.accounts} {band_words(b.band)} ({b.share:.0%})" for b in bands if b.accounts)
-    arr = money_by_currency(dict(frame.group_by("currency").agg(pl.col("arr").sum()).iter_rows()))
-    score_ = "" if average is None else f", average health {average:.0f}"
-    return f"{plural(frame.height, 'account')}{f' ({title})' if title else ''}, {arr} ARR{score_}: {shares}."
-
-
-def _summary_facts(bands: tuple[BandCount, ...], frame: pl.DataFrame, as_of: date) -> tuple[Any, ...]:
-    sheet = FactSheet(as_of)
-    sheet.add("portfolio", "accounts", frame.height, "accounts", "account")
-    sheet.add("portfolio", "average health", frame["value"].mean(), "points", "snapshot")
-    for currency, arr in frame.group_by("currency").agg(pl.col("arr").sum()).iter_rows():
-        sheet.add("portfolio", "ARR", arr, currency, "account")
-    for band in bands:
-        name = band_words(band.band)
-        sheet.add("portfolio", f"{name} accounts", band.accounts, "accounts", "snapshot")
-        sheet.add("portfolio", f"{name} share", band.share, "share", "snapshot")
-        sheet.add("portfolio", f"{name} average health", band.average, "points", "snapshot")
-        for currency, arr in band.arr.items():
-            sheet.add("portfolio", f"{name} ARR", arr, currency, "account, snapshot")
-    return tuple(sheet)

@@ -7,7 +7,8 @@ from inspect import signature
 from tools.accounts import account_brief, find_accounts
 from tools.drafts import draft_outreach
 from tools.facts import Result
-from tools.insights import explain_health, portfolio_summary
+from tools.insights import explain_health
+from tools.portfolio import portfolio_summary
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,20 @@ from typing import Any
 from slack_bolt import App
 
 from bot.listeners import accounts, chat, command, drafts, home
+from bot.listeners.common import say_only_to
 from bot.work import Item
 
 _PARTS = (chat, home, command, drafts, accounts)
 HANDLERS: dict[str, Callable[[Any, Item], None]] = {
     kind: handler for part in _PARTS for kind, handler in part.HANDLERS.items()
 }
+
+
+def say_that_it_failed(tend: Any, item: Item, error_id: str) -> None:
+    """Never silence: whoever is waiting hears that it failed, with an id to quote."""
+    if item.payload.get("user"):
+        text = f"Something went wrong on my side, so this was not done (error `{error_id}`). Please try again."
+        say_only_to(tend, tend.context(item.workspace_id), item.payload, text)
 
 
 def register(app: App) -> None:

@@ -1,12 +1,15 @@
 """Buttons on accounts and digests: why, I'm on it, snooze, show all."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slack_bolt import App
 
-from bot.blocks import context as small
-from bot.blocks import fit, line, result_blocks, section
+from bot.blocks import result_blocks
+from bot.blocks.accounts import line
+from bot.blocks.parts import context as small
+from bot.blocks.parts import fit, section
 from bot.listeners.common import person, put_press, say_only_to
+from bot.runtime import Tend
 from bot.work import Item
 from storage.models import Account
 from tools.account_rows import rows_at_risk, scored_day
@@ -15,9 +18,6 @@ from tools.context import Context
 from tools.errors import UserError
 from tools.facts import plural
 from tools.insights import explain_health
-
-if TYPE_CHECKING:
-    from bot.app import Tend
 
 ACTIONS = ("why", "acknowledge", "snooze", "digest_all")
 PAGE = 40  # accounts in one thread message
@@ -33,7 +33,7 @@ def on_press(ack: Any, body: dict[str, Any], context: Any) -> Any:
     return ack()
 
 
-def why(tend: "Tend", item: Item) -> None:
+def why(tend: Tend, item: Item) -> None:
     """Explain the account's score in the thread."""
     ctx = person(tend, item)
     if ctx is None:
@@ -50,7 +50,7 @@ def why(tend: "Tend", item: Item) -> None:
     )
 
 
-def acknowledge(tend: "Tend", item: Item) -> None:
+def acknowledge(tend: Tend, item: Item) -> None:
     """Note who has taken the account on, and tell the channel in the thread."""
     ctx = person(tend, item)
     if ctx is None:
@@ -67,7 +67,7 @@ def acknowledge(tend: "Tend", item: Item) -> None:
     )
 
 
-def snooze(tend: "Tend", item: Item) -> None:
+def snooze(tend: Tend, item: Item) -> None:
     """Leave the account out of digests for some days."""
     ctx = person(tend, item)
     if ctx is None:
@@ -77,7 +77,7 @@ def snooze(tend: "Tend", item: Item) -> None:
     say_only_to(tend, ctx, item.payload, f"{name} stays out of the digests for {plural(days, 'day')}.")
 
 
-def digest_all(tend: "Tend", item: Item) -> None:
+def digest_all(tend: Tend, item: Item) -> None:
     """Post every account at risk into the digest's thread."""
     ctx = person(tend, item)
     if ctx is None:
@@ -107,7 +107,7 @@ def account_key(ctx: Context, account_id: int) -> str:
     return account.external_id
 
 
-def direct_messages(tend: "Tend", ctx: Context, user: str) -> str:
+def direct_messages(tend: Tend, ctx: Context, user: str) -> str:
     return str(tend.messenger.client_of(ctx.workspace_id).conversations_open(users=user)["channel"]["id"])
 
 

@@ -2,16 +2,19 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from slack_bolt import App
 from slack_sdk.errors import SlackApiError
 from sqlmodel import col, select
 
-from bot.agent import Answer, Turn
-from bot.blocks import Block, choices, escape, fit, result_blocks, section, sources, suggestions
+from bot.agent import MODEL, Answer, Turn
+from bot.blocks import result_blocks
+from bot.blocks.asking import choices, sources, suggestions
+from bot.blocks.parts import Block, escape, fit, section
 from bot.listeners.common import person, post_draft, pressed, put_press, say_only_to
+from bot.runtime import Tend
 from bot.work import Item
 from storage.database import insert_new
 from storage.models import ConversationTurn
@@ -19,9 +22,6 @@ from tools.context import Context
 from tools.drafts import DraftCard
 from tools.errors import UserError
 from tools.facts import Fact, day
-
-if TYPE_CHECKING:
-    from bot.app import Tend
 
 log = structlog.get_logger()
 LONGEST_QUESTION = 4000
@@ -106,7 +106,7 @@ def _put(event: dict[str, Any], body: dict[str, Any], context: Any) -> None:
 # Answering
 
 
-def answer_question(tend: "Tend", item: Item) -> None:
+def answer_question(tend: Tend, item: Item) -> None:
     """Answer one stored question; running it again posts nothing twice."""
     ctx = person(tend, item)
     if ctx is None:
@@ -159,7 +159,7 @@ def _refusal(text: str) -> Reply | None:
     return None
 
 
-def _answered(tend: "Tend", ctx: Context, item: Item, text: str) -> Reply:
+def _answered(tend: Tend, ctx: Context, item: Item, text: str) -> Reply:
     payload = item.payload
     _set_status(tend, ctx, payload)
     thread = payload.get("thread_ts") or payload["channel"]
@@ -189,7 +189,7 @@ def answer_blocks(answer: Answer, question: str, key: str, asked: str = "") -> l
 
 
 def _footer(answer: Answer, key: str) -> Block:
-    mode = "answered by language model, figures checked" if answer.mode == "model" else f"answered by {answer.mode}"
+    mode = "answered by language model, figures checked" if answer.mode == MODEL else f"answered by {answer.mode}"
     mode = f"As of {day(max(fact.as_of for fact in answer.facts))} · {mode}"
     return {
         "type": "section",
@@ -203,7 +203,7 @@ def _footer(answer: Answer, key: str) -> Block:
     }
 
 
-def show_sources(tend: "Tend", item: Item) -> None:
+def show_sources(tend: Tend, item: Item) -> None:
     """Show each figure of an answer with source and date, to the person who asked for it."""
     ctx = person(tend, item)
     if ctx is None:
@@ -260,7 +260,7 @@ def _remember(ctx: Context, item: Item, thread: str, question: str, answer: Answ
 # Slack
 
 
-def _set_status(tend: "Tend", ctx: Context, payload: dict[str, Any], status: str = STATUS) -> None:
+def _set_status(tend: Tend, ctx: Context, payload: dict[str, Any], status: str = STATUS) -> None:
     """Show that Tend works on it; where Slack does not support that, the answer comes without."""
     try:
         tend.messenger.client_of(ctx.workspace_id).assistant_threads_setStatus(
@@ -270,13 +270,13 @@ def _set_status(tend: "Tend", ctx: Context, payload: dict[str, Any], status: str
         log.info("no_status", error=error.response.get("error"))
 
 
-def _clear_status(tend: "Tend", ctx: Context, payload: dict[str, Any]) -> None:
+def _clear_status(tend: Tend, ctx: Context, payload: dict[str, Any]) -> None:
     """Slack clears the status with the answer, except in a direct message that has no thread."""
     if payload.get("thread_ts") is None:
         _set_status(tend, ctx, payload, "")
 
 
-def _is_shared(tend: "Tend", ctx: Context, channel: str) -> bool:
+def _is_shared(tend: Tend, ctx: Context, channel: str) -> bool:
     if channel.startswith("D"):
         return False
     info = tend.messenger.client_of(ctx.workspace_id).conversations_info(channel=channel)["channel"]

@@ -1,27 +1,26 @@
 """`/tend`: a question, health, draft, the digest of this channel, who I am, help."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slack_bolt import App
 
 from bot import jobs
-from bot.blocks import section, suggestions
+from bot.blocks.asking import suggestions
+from bot.blocks.parts import section
 from bot.listeners.chat import PROMPTS
 from bot.listeners.common import person, say_only_to
+from bot.runtime import Tend
 from bot.work import Item
 from storage.models import Role
 from tools import digests
 from tools.context import Context
 from tools.errors import UserError
 
-if TYPE_CHECKING:
-    from bot.app import Tend
-
 HELP = """*What you can type*
 • `/tend <question>`: ask about accounts, for example `/tend which accounts renew next month?`
 • `/tend health <account>` · `/tend draft <account>`
-• `/tend digest here [hour]`: the at-risk digest in this channel every day (default 8) · `/tend digest off` · `/tend digest now`
+• `/tend digest here [hour]`: the at-risk digest here every day (default 8) · `/tend digest off` · `/tend digest now`
 • `/tend whoami`: how I know you
 You can also mention me in a channel or write to me directly."""
 
@@ -52,7 +51,7 @@ def on_command(ack: Any, command: dict[str, Any], context: Any) -> Any:
     return ack()
 
 
-def run_command(tend: "Tend", item: Item) -> None:
+def run_command(tend: Tend, item: Item) -> None:
     """Do what the command says; answers are for the person who typed it."""
     ctx = person(tend, item)
     if ctx is None:
@@ -72,7 +71,7 @@ def run_command(tend: "Tend", item: Item) -> None:
         say_only_to(tend, ctx, item.payload, said)
 
 
-def _ask(tend: "Tend", ctx: Context, item: Item, text: str) -> str | None:
+def _ask(tend: Tend, ctx: Context, item: Item, text: str) -> str | None:
     """A question typed as a command is answered in the person's own messages, so that it can go on there."""
     for short, long in (("health", "explain the health of"), ("draft", "draft outreach to"), ("ask", "")):
         text = re.sub(rf"^{short}\s+", f"{long} ".lstrip(), text, flags=re.I)
@@ -84,7 +83,7 @@ def _ask(tend: "Tend", ctx: Context, item: Item, text: str) -> str | None:
     return None if item.payload["channel"] == channel else "I answer in our messages."
 
 
-def _digest(tend: "Tend", ctx: Context, item: Item, rest: str) -> str | None:
+def _digest(tend: Tend, ctx: Context, item: Item, rest: str) -> str | None:
     channel = item.payload["channel"]
     if rest == "off":
         return "The digest is off here." if digests.unsubscribe(ctx, channel) else "There was no digest here."

@@ -1,19 +1,17 @@
 """What listeners share: the person's payload, and refusing those who may not ask."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slack_sdk.errors import SlackApiError
 
-from bot.blocks import draft_blocks
+from bot.blocks.drafts import draft_blocks
+from bot.runtime import Tend
 from bot.work import Item
 from tools import approvals
 from tools.context import Context
 from tools.drafts import DraftCard
 from tools.errors import NotAllowedError
-
-if TYPE_CHECKING:
-    from bot.app import Tend
 
 
 def origin(body: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +43,7 @@ def put_press(context: Any, body: dict[str, Any], kind: str, extra: dict[str, An
     tend.queue.put(tend.workspace_of(where["team"]), kind, key, {**where, **value, **(extra or {})})
 
 
-def person(tend: "Tend", item: Item) -> Context | None:
+def person(tend: Tend, item: Item) -> Context | None:
     """Return a context acting as the person behind the work; None after refusing them politely."""
     ctx = tend.context(item.workspace_id)
     payload = item.payload
@@ -56,7 +54,7 @@ def person(tend: "Tend", item: Item) -> Context | None:
         return None
 
 
-def say_only_to(tend: "Tend", ctx: Context, payload: dict[str, Any], text: str) -> None:
+def say_only_to(tend: Tend, ctx: Context, payload: dict[str, Any], text: str) -> None:
     """Answer so that only the person sees it; where Slack has no channel for that, in their messages."""
     channel = payload.get("channel")
     client = tend.messenger.client_of(ctx.workspace_id)
@@ -74,7 +72,7 @@ def say_only_to(tend: "Tend", ctx: Context, payload: dict[str, Any], text: str) 
 
 
 def post_draft(
-    tend: "Tend", ctx: Context, card: DraftCard, channel: str, thread_ts: str | None = None, again: str = ""
+    tend: Tend, ctx: Context, card: DraftCard, channel: str, thread_ts: str | None = None, again: str = ""
 ) -> None:
     """Post a draft's card once per place (and per press that asks for it again), and remember where it stands."""
     key = f"draft:{card.id}:{channel}:{thread_ts or ''}:{again}"

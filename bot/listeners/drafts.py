@@ -1,21 +1,19 @@
 """Drafts: ask for one, edit, approve or reject it; every copy of the card shows how it stands."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slack_bolt import App
 
-from bot.blocks import DraftCard, draft_blocks, edit_view, reject_view
+from bot.blocks.drafts import draft_blocks, edit_view, reject_view
 from bot.listeners.accounts import account_key, direct_messages
 from bot.listeners.common import origin, person, post_draft, pressed, put_press, say_only_to
+from bot.runtime import Tend
 from bot.work import Item
 from tools import approvals
 from tools.context import Context
-from tools.drafts import draft_outreach
+from tools.drafts import DraftCard, draft_outreach
 from tools.errors import UserError
-
-if TYPE_CHECKING:
-    from bot.app import Tend
 
 LONGEST_IN_MODAL = 3000
 
@@ -116,7 +114,7 @@ def _submitted(ack: Any, body: dict[str, Any], view: dict[str, Any], context: An
 # Work
 
 
-def draft(tend: "Tend", item: Item) -> None:
+def draft(tend: Tend, item: Item) -> None:
     """Draft outreach for an account and post the card into the thread."""
     ctx = person(tend, item)
     if ctx is None:
@@ -131,7 +129,7 @@ def draft(tend: "Tend", item: Item) -> None:
     post_draft(tend, ctx, card, channel, payload.get("thread_ts"))
 
 
-def show_draft(tend: "Tend", item: Item) -> None:
+def show_draft(tend: Tend, item: Item) -> None:
     """Post a waiting draft into the person's own messages, from the Home tab."""
     ctx = person(tend, item)
     if ctx is None:
@@ -140,7 +138,7 @@ def show_draft(tend: "Tend", item: Item) -> None:
     post_draft(tend, ctx, card, direct_messages(tend, ctx, item.payload["user"]), again=item.key)
 
 
-def refresh_cards(tend: "Tend", item: Item) -> None:
+def refresh_cards(tend: Tend, item: Item) -> None:
     """Update every copy of a draft's card to how it stands now."""
     ctx = tend.context(item.workspace_id)
     card = approvals.get_draft(ctx, item.payload["draft"])
@@ -148,7 +146,7 @@ def refresh_cards(tend: "Tend", item: Item) -> None:
         tend.messenger.update(ctx, channel, ts, card.text, draft_blocks(card))
 
 
-def tell(tend: "Tend", item: Item) -> None:
+def tell(tend: Tend, item: Item) -> None:
     """Say something to one person about what they pressed."""
     say_only_to(tend, tend.context(item.workspace_id), item.payload, item.payload["text"])
 

@@ -1,25 +1,24 @@
 """App Home: my accounts by band, the ones at risk, drafts that wait; and suggested prompts in messages."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from slack_bolt import App
 from slack_sdk.errors import SlackApiError
 from sqlmodel import col, select
 
-from bot.blocks import DOTS, Block, actions, button, context, divider, escape, header, line, section
+from bot.blocks.accounts import DOTS, line
+from bot.blocks.parts import Block, actions, button, context, divider, escape, header, section
 from bot.listeners.chat import PROMPTS
 from bot.listeners.common import put_press
+from bot.runtime import Tend
 from bot.work import Item
 from storage.models import Draft, DraftState
 from tools.accounts import band_words, find_accounts
 from tools.context import Context
 from tools.errors import NotAllowedError, UserError
 from tools.facts import day, money_by_currency, plural
-from tools.insights import portfolio_summary
-
-if TYPE_CHECKING:
-    from bot.app import Tend
+from tools.portfolio import portfolio_summary
 
 log = structlog.get_logger()
 EMPTY = "You own no accounts yet. Accounts belong to the CSM whose email stands in their `owner_email`."
@@ -43,7 +42,7 @@ def on_open_draft(ack: Any, body: dict[str, Any], context: Any) -> Any:
     return ack()
 
 
-def publish_home(tend: "Tend", item: Item) -> None:
+def publish_home(tend: Tend, item: Item) -> None:
     """Publish the person's Home tab."""
     ctx = tend.context(item.workspace_id)
     payload = item.payload
@@ -113,7 +112,7 @@ def _drafts(ctx: Context) -> list[Block]:
     return [*blocks, divider()]
 
 
-def suggest_prompts(tend: "Tend", item: Item) -> None:
+def suggest_prompts(tend: Tend, item: Item) -> None:
     """Offer questions in an empty conversation; without `thread_ts`, as agent_view wants it."""
     ctx = tend.context(item.workspace_id)
     prompts = [{"title": text, "message": text} for text in PROMPTS]

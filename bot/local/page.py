@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
@@ -18,19 +18,17 @@ from .api import chat, files
 from .errors import SlackError
 from .people import dm_id
 from .web import body_of
-
-if TYPE_CHECKING:
-    from .server import LocalWorkspace
+from .workspace import Workspace
 
 _STATIC = Path(__file__).parent / "static"
 _MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups"
 _INLINE_TYPES = re.compile(r"image/(png|jpeg|gif|webp)")
 _BEAT_SECONDS = 15.0
 Body = dict[str, Any]
-Verb = Callable[["LocalWorkspace", Body], Any]
+Verb = Callable[[Workspace, Body], Any]
 
 
-def add(app: FastAPI, workspace: "LocalWorkspace") -> None:
+def add(app: FastAPI, workspace: Workspace) -> None:
     """Add the page, its readings and its verbs to the app."""
     _add_readings(app, workspace)
     _add_mail(app, workspace)
@@ -48,7 +46,7 @@ def add(app: FastAPI, workspace: "LocalWorkspace") -> None:
 # -- readings
 
 
-def _add_readings(app: FastAPI, workspace: "LocalWorkspace") -> None:
+def _add_readings(app: FastAPI, workspace: Workspace) -> None:
     @app.get("/local/state")
     def state(user: str = "") -> Body:
         return overview(workspace, user)
@@ -66,7 +64,7 @@ def _add_readings(app: FastAPI, workspace: "LocalWorkspace") -> None:
         return {"view": workspace.modal(user), "depth": len(workspace.state.short.modals.get(user, []))}
 
 
-def overview(workspace: "LocalWorkspace", user: str) -> Body:
+def overview(workspace: Workspace, user: str) -> Body:
     """Return all that the frame of the page shows."""
     state, identity = workspace.state, workspace.state.identity
     people = [asdict(person) for person in state.people.values()]
@@ -87,11 +85,11 @@ def overview(workspace: "LocalWorkspace", user: str) -> Body:
     }
 
 
-def _latest(workspace: "LocalWorkspace", channel: str) -> str:
+def _latest(workspace: Workspace, channel: str) -> str:
     return max((each["ts"] for each in workspace.state.history(channel)), key=float, default="")
 
 
-def conversation(workspace: "LocalWorkspace", channel: str, user: str) -> Body:
+def conversation(workspace: Workspace, channel: str, user: str) -> Body:
     """Return a conversation's messages, status lines and suggested prompts."""
     state = workspace.state
     if not state.is_member(user, channel):
@@ -111,7 +109,7 @@ def conversation(workspace: "LocalWorkspace", channel: str, user: str) -> Body:
 # -- mail
 
 
-def _add_mail(app: FastAPI, workspace: "LocalWorkspace") -> None:
+def _add_mail(app: FastAPI, workspace: Workspace) -> None:
     @app.get("/local/mail")
     def mails() -> Body:
         return {"mails": [asdict(mail) for mail in reversed(workspace.mailbox.messages)]}
@@ -126,7 +124,7 @@ def _add_mail(app: FastAPI, workspace: "LocalWorkspace") -> None:
 # -- verbs
 
 
-def _add_verbs(app: FastAPI, workspace: "LocalWorkspace") -> None:
+def _add_verbs(app: FastAPI, workspace: Workspace) -> None:
     @app.post("/local/{verb:path}")
     async def act(verb: str, request: Request) -> JSONResponse:
         if verb not in _VERBS:
@@ -139,12 +137,12 @@ def _add_verbs(app: FastAPI, workspace: "LocalWorkspace") -> None:
         return JSONResponse({"ok": True, "result": result})
 
 
-def _say(workspace: "LocalWorkspace", body: Body) -> str:
+def _say(workspace: Workspace, body: Body) -> str:
     text = encoded(workspace, str(body["text"]))
     return workspace.say(body["user"], body["channel"], text, body.get("thread_ts"))
 
 
-def _act(workspace: "LocalWorkspace", body: Body) -> int:
+def _act(workspace: Workspace, body: Body) -> int:
     if body.get("view"):
         return workspace.act_in_view(
             body["user"], body["view"], body["action_id"], body.get("value"), body.get("values") or {}
@@ -152,7 +150,7 @@ def _act(workspace: "LocalWorkspace", body: Body) -> int:
     return workspace.act(body["user"], body["channel"], body["ts"], body["action_id"], body.get("value"))
 
 
-def _react(workspace: "LocalWorkspace", body: Body) -> None:
+def _react(workspace: Workspace, body: Body) -> None:
     arguments = {"channel": body["channel"], "timestamp": body["ts"], "name": body["name"]}
     try:
         chat.react(workspace.state, arguments, body["user"])
@@ -162,7 +160,7 @@ def _react(workspace: "LocalWorkspace", body: Body) -> None:
         chat.unreact(workspace.state, arguments, body["user"])
 
 
-def _dismiss(workspace: "LocalWorkspace", body: Body) -> None:
+def _dismiss(workspace: Workspace, body: Body) -> None:
     if (body["channel"], body["ts"]) in workspace.state.short.ephemerals:
         workspace.state.remove_any(body["channel"], body["ts"])
 
@@ -184,7 +182,7 @@ _VERBS: dict[str, Verb] = {
 }
 
 
-def encoded(workspace: "LocalWorkspace", text: str) -> str:
+def encoded(workspace: Workspace, text: str) -> str:
     """Turn what a person typed into Slack's text: escaped, with @names and #channels as links."""
     state = workspace.state
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -201,14 +199,14 @@ def encoded(workspace: "LocalWorkspace", text: str) -> str:
 # -- live updates
 
 
-def _add_events(app: FastAPI, workspace: "LocalWorkspace") -> None:
+def _add_events(app: FastAPI, workspace: Workspace) -> None:
     @app.get("/local/events")
     async def events() -> StreamingResponse:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(_changes(workspace), media_type="text/event-stream", headers=headers)
 
 
-async def _changes(workspace: "LocalWorkspace") -> AsyncIterator[str]:
+async def _changes(workspace: Workspace) -> AsyncIterator[str]:
     loop, waiting = asyncio.get_running_loop(), asyncio.Queue[Body]()
 
     def enqueue(change: Body) -> None:
@@ -231,7 +229,7 @@ async def _changes(workspace: "LocalWorkspace") -> AsyncIterator[str]:
 # -- files
 
 
-def _add_files(app: FastAPI, workspace: "LocalWorkspace") -> None:
+def _add_files(app: FastAPI, workspace: Workspace) -> None:
     @app.get("/files/{file_id}/{name}")
     def file(file_id: str, name: str) -> Response:
         stored = workspace.state.store.get("file", file_id)

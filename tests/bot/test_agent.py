@@ -10,7 +10,8 @@ from storage.models import Draft
 from tests.bot.portfolio import context
 from tests.fakes_openai import FakeOpenAI, Reply, call, fake_openai, say
 from tools.accounts import account_brief, find_accounts
-from tools.insights import explain_health, portfolio_summary
+from tools.insights import explain_health
+from tools.portfolio import portfolio_summary
 
 WHY = "why is Globex at risk?"
 

@@ -11,8 +11,9 @@ from tests.bot.portfolio import context
 from tools.accounts import account_brief, find_accounts
 from tools.drafts import draft_outreach
 from tools.facts import Fact, Result, money
-from tools.insights import explain_health, portfolio_summary
+from tools.insights import explain_health
 from tools.names import NameIndex
+from tools.portfolio import portfolio_summary
 
 DAY = date(2026, 11, 16)
 NAMES = NameIndex({1: "Globex", 2: "Initech", 3: "Nova", 4: "24seven Fitness", 5: "Stark Heating & Air"})

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from sqlmodel import func, select
 
 from bot import jobs
-from bot.blocks import digest_blocks
+from bot.blocks.digest import digest_blocks
 from bot.jobs import LEASE, Job, digest_period, post_digest, run_due
 from bot.local.run import Running
 from bot.local.server import Channel, LocalWorkspace, Person

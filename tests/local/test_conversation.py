@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 
 import pytest
-from conftest import ANN, ANN_DM, EVE, GENERAL, GIL, JOINT, QUIET, Stage, ask_view
 from slack_sdk.errors import SlackApiError
 
 from bot.local.server import LocalWorkspace, SlackError
+from tests.local.conftest import ANN, ANN_DM, EVE, GENERAL, GIL, JOINT, QUIET, Stage, ask_view
 
 
 def eventually(check: Callable[[], object], timeout: float = 5) -> None:

@@ -7,12 +7,12 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from conftest import ANN, ANN_DM, GENERAL, Stage, actions, build_app, section
 from slack_bolt.adapter.socket_mode import SocketModeHandler
-from test_conversation import eventually, from_bot
 
 from bot.local.mailbox import Mailbox
 from bot.local.store import Store
+from tests.local.conftest import ANN, ANN_DM, GENERAL, Stage, actions, build_app, section
+from tests.local.test_conversation import eventually, from_bot
 
 
 def event(text: str = "hi") -> dict[str, str]:

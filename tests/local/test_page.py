@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import ANN_DM, GENERAL, Stage
 from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.local.conftest import ANN_DM, GENERAL, Stage
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 ARGUMENTS = [

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import ANN, ANN_DM, GENERAL, QUIET, Stage, button, section
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
@@ -15,6 +14,7 @@ from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 from bot.local import limits
 from bot.local.errors import SlackError
 from bot.local.state import Lifetimes
+from tests.local.conftest import ANN, ANN_DM, GENERAL, QUIET, Stage, button, section
 
 PLAIN = {"type": "plain_text", "text": "x"}
 

@@ -11,7 +11,8 @@ from tools.account_rows import AccountRow
 from tools.accounts import account_brief, acknowledge_account, find_accounts, points, snooze_account
 from tools.context import Context
 from tools.errors import AmbiguousError, UnknownAccountError, UserError
-from tools.insights import data_day, explain_health, portfolio_summary, refresh
+from tools.insights import data_day, explain_health, refresh
+from tools.portfolio import portfolio_summary
 
 FILTERS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "everything": ({}, ["a2", "a4", "a9", "a8", "a3", "a11", "a7", "a6", "a5", "a1", "a10"]),

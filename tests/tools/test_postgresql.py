@@ -15,7 +15,8 @@ from tools.accounts import account_brief, find_accounts
 from tools.context import Context
 from tools.drafts import draft_outreach
 from tools.errors import UserError
-from tools.insights import explain_health, portfolio_summary, refresh
+from tools.insights import explain_health, refresh
+from tools.portfolio import portfolio_summary
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,32 @@
+"""Results to Block Kit, pure; every builder stays within Slack's limits by splitting or shortening."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bot.blocks.accounts import account_brief, account_list, health_card, portfolio
+from bot.blocks.digest import digest_blocks
+from bot.blocks.drafts import draft_blocks
+from bot.blocks.parts import Block, escape, section
+from tools.accounts import AccountBrief, AccountList
+from tools.digests import DigestCard
+from tools.drafts import DraftCard
+from tools.facts import Result
+from tools.insights import HealthCard
+from tools.portfolio import PortfolioSummary
+
+_BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
+    AccountList: account_list,
+    AccountBrief: account_brief,
+    HealthCard: health_card,
+    PortfolioSummary: portfolio,
+    DraftCard: draft_blocks,
+    DigestCard: digest_blocks,
+}
+
+
+def result_blocks(result: Result) -> list[Block]:
+    """Draw any result of a tool from its data."""
+    for kind, build in _BUILDERS.items():
+        if isinstance(result, kind):
+            return build(result)
+    return [section(escape(result.text))]

@@ -1,0 +1,89 @@
+"""The parts that messages are made of, each within Slack's limits."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+Block = dict[str, Any]
+SECTION, HEADER, BUTTON, VALUE, CAPTION, CONTEXTS = 3000, 150, 75, 2000, 150, 10
+MESSAGE_BLOCKS, MESSAGE_CHARACTERS = 50, 12_500
+
+
+def escape(text: str) -> str:
+    """Neutralise mark-up in text that we did not write: no mention, no link, no channel alarm."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def shorten(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def section(text: str, accessory: Block | None = None) -> Block:
+    block: Block = {"type": "section", "text": {"type": "mrkdwn", "text": shorten(text, SECTION)}}
+    return block | ({"accessory": accessory} if accessory else {})
+
+
+def header(text: str) -> Block:
+    return {"type": "header", "text": {"type": "plain_text", "text": shorten(text, HEADER)}}
+
+
+def context(*texts: str) -> Block:
+    parts = [{"type": "mrkdwn", "text": shorten(text, SECTION)} for text in texts if text]
+    return {"type": "context", "elements": parts[:CONTEXTS]}
+
+
+def button(label: str, action: str, value: Any, style: str | None = None, confirm: Block | None = None) -> Block:
+    packed = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    block: Block = {
+        "type": "button",
+        "text": {"type": "plain_text", "text": shorten(label, BUTTON)},
+        "action_id": action,
+        "value": packed[:VALUE],
+    }
+    return block | ({"style": style} if style else {}) | ({"confirm": confirm} if confirm else {})
+
+
+def actions(*buttons: Block) -> Block:
+    return {"type": "actions", "elements": list(buttons)}
+
+
+def divider() -> Block:
+    return {"type": "divider"}
+
+
+def table(caption: str, head: list[str], rows: Iterable[list[str | tuple[float, str]]], page: int = 10) -> Block:
+    """A native table; a cell is a text, or a number with the way it is shown."""
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    return {
+        "type": "data_table",
+        "caption": shorten(caption, CAPTION),
+        "page_size": page,
+        "rows": [[{"type": "raw_text", "text": name} for name in head], *cells],
+    }
+
+
+def _cell(cell: str | tuple[float, str]) -> Block:
+    if isinstance(cell, tuple):
+        return {"type": "raw_number", "value": round(cell[0], 2), "text": cell[1]}
+    return {"type": "raw_text", "text": shorten(cell, 200) or "–"}
+
+
+def fit(blocks: list[Block]) -> list[Block]:
+    """Cut a message to Slack's size, with a last line that says that something was cut."""
+    kept: list[Block] = []
+    size = 0
+    for block in blocks:
+        size += _characters(block)
+        if (len(kept) == MESSAGE_BLOCKS - 1 and len(blocks) > MESSAGE_BLOCKS) or size > MESSAGE_CHARACTERS:
+            return [
+                *kept[: MESSAGE_BLOCKS - 1],
+                context("There is more than fits here; narrow the question to see it."),
+            ]
+        kept.append(block)
+    return kept
+
+
+def _characters(part: Any) -> int:
+    if isinstance(part, dict):
+        return sum(len(v) if k == "text" and isinstance(v, str) else _characters(v) for k, v in part.items())
+    return sum(_characters(v) for v in part) if isinstance(part, list) else 0

@@ -1,0 +1,148 @@
+"""The running app as listeners and jobs see it: its parts, who is asking, which workspace."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from cachetools import TTLCache
+from slack_bolt import App
+from sqlmodel import col, select
+
+from bot.agent import Agent
+from bot.delivery import DeliveryWorker
+from bot.messages import Messenger
+from bot.settings import Settings
+from bot.work import Queue
+from scoring.health import Scorecard
+from storage.database import Database
+from storage.models import Workspace
+from storage.usage import UsageStore
+from tools.context import SYSTEM, Actor, Clock, Context
+from tools.people import SlackPerson, actor_of, workspace_for_team
+
+DEFAULT_WORKSPACE = "main"
+
+
+class Schedule(Protocol):
+    """What wakes the regular jobs."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@dataclass
+class Core:
+    """What the command line and Slack share: stores, scorecard, agent, time."""
+
+    settings: Settings
+    database: Database
+    usage: UsageStore
+    scorecard: Scorecard
+    agent: Agent
+    clock: Clock
+
+    def context(self, workspace_id: str = DEFAULT_WORKSPACE, actor: Actor = SYSTEM) -> Context:
+        zone = _time_zone(self.database, workspace_id)
+        return Context(
+            workspace_id=workspace_id,
+            actor=actor,
+            database=self.database,
+            usage=self.usage,
+            scorecard=self.scorecard,
+            email_from=self.settings.email_from,
+            clock=self.clock,
+            time_zone=zone,
+        )
+
+    def contexts(self) -> list[Context]:
+        """One context per workspace, acting as Tend itself."""
+        with self.database.unbound() as session:
+            ids = session.exec(select(Workspace.id).order_by(col(Workspace.id))).all()
+        return [self.context(workspace_id) for workspace_id in ids]
+
+
+@dataclass
+class Tend(Core):
+    """The running app."""
+
+    bolt: App
+    messenger: Messenger
+    queue: Queue
+    delivery: DeliveryWorker
+    schedule: Schedule | None = None
+    _teams: dict[str, str] = field(default_factory=dict)
+    _people: Any = field(default_factory=lambda: TTLCache(10_000, ttl=300))
+    _lock: Any = field(default_factory=threading.Lock)
+
+    def start(self, schedule: bool = True) -> None:
+        """Start the workers, and the schedule unless jobs are run by hand."""
+        self.queue.start()
+        self.delivery.start()
+        if schedule and self.schedule:
+            self.schedule.start()
+        # The first question should not wait for the heavy imports.
+        threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop gracefully: running work finishes, the rest stays in the database for the next start."""
+        if self.schedule:
+            self.schedule.stop()
+        self.queue.stop()
+        self.delivery.stop()
+        self.database.engine.dispose()
+
+    def workspace_of(self, team_id: str) -> str:
+        """Return the workspace of a Slack team; a team met for the first time is entered."""
+        if team_id not in self._teams:
+            with self._lock:
+                self._teams[team_id] = workspace_for_team(self.context(), team_id, "")
+        return self._teams[team_id]
+
+    def actor(self, ctx: Context, user_id: str, team_id: str) -> Actor:
+        """Return the colleague behind a Slack user id, refusing those who may not ask."""
+        return actor_of(ctx, self._person(ctx, user_id), team_id)
+
+    def time_zone_of(self, ctx: Context, user_id: str) -> str:
+        return self._person(ctx, user_id).time_zone
+
+    def refresh_cards(self, ctx: Context, draft_id: int) -> None:
+        """Have every card of a draft updated to how it stands, soon."""
+        stamp = ctx.now().timestamp()
+        self.queue.put(ctx.workspace_id, "refresh_cards", f"cards:{draft_id}:{stamp}", {"draft": draft_id})
+
+    def _person(self, ctx: Context, user_id: str) -> SlackPerson:
+        key = (ctx.workspace_id, user_id)
+        if key not in self._people:
+            found = self.messenger.client_of(ctx.workspace_id).users_info(user=user_id)["user"]
+            self._people[key] = _slack_person(found)
+        return self._people[key]
+
+
+def _time_zone(database: Database, workspace_id: str) -> str:
+    with database.unbound() as session:
+        workspace = session.get(Workspace, workspace_id)
+        return workspace.time_zone if workspace else "UTC"
+
+
+def _slack_person(user: dict[str, Any]) -> SlackPerson:
+    profile = user.get("profile") or {}
+    return SlackPerson(
+        id=user["id"],
+        team_id=user.get("team_id") or "",
+        email=profile.get("email"),
+        name=user.get("real_name") or profile.get("real_name") or user.get("name") or user["id"],
+        time_zone=user.get("tz") or "UTC",
+        guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
+        bot=bool(user.get("is_bot")),
+        deleted=bool(user.get("deleted")),
+    )
+
+
+def _warm_up() -> None:
+    import langchain.agents
+
+    import bot.offline
+    from knowledge.embedding import embed
+
+    embed([bot.offline.STAND_IN, langchain.agents.__name__])
