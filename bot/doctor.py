@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bot.settings import Settings, plain
+from bot.settings import Settings, SettingsError, plain
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 
 def _short(error: Exception) -> str:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else ""
-    return f"{type(error).__name__}: {first}"[:300]
+    said = " ".join(str(error).split())
+    return said[:400] if isinstance(error, SettingsError | LookupError) else f"{type(error).__name__}: {said}"[:300]
 
 
 def _settings(settings: Settings) -> str:

@@ -21,6 +21,7 @@ SCOPES = (
     "groups:history", "groups:read", "im:history", "im:read", "im:write", "users:read", "users:read.email",
 )  # fmt: skip
 STATE_SECONDS = 600
+REDIRECT = "/slack/oauth_redirect"
 
 
 class SealedInstallations(InstallationStore):
@@ -93,7 +94,8 @@ def oauth_settings(settings: Settings, database: Database) -> OAuthSettings:
         installation_store_bot_only=False,
         state_store=SealedStates(fernet),
         install_path="/slack/install",
-        redirect_uri_path="/slack/oauth_redirect",
+        redirect_uri=f"{(settings.public_url or '').rstrip('/')}{REDIRECT}",
+        redirect_uri_path=REDIRECT,
     )
 
 

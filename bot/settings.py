@@ -39,8 +39,10 @@ class Settings(BaseSettings):
     usage_url: str | None = Field(
         None, description="Usage facts: a folder or a warehouse's address; default Parquet in `DATA_DIR`"
     )
-    chroma_url: str | None = Field(None, description="Chroma server; default a local index in `DATA_DIR`")
-    embedder: str = Field("bundled", description="Embedding model: `bundled`, or a name known to `OPENAI_BASE_URL`")
+    chroma_url: str | None = Field(
+        None, description="Chroma server for the team's documents (not read by this version)"
+    )
+    embedder: str = Field("bundled", description="Embedding model; this version has the `bundled` one only")
     openai_api_key: SecretStr | None = Field(
         None, description="Key of the language model; without it Tend answers by its own rules"
     )

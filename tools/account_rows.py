@@ -114,9 +114,9 @@ class AccountQuery:
             col(Account.renewal_on) <= self.as_of + timedelta(days=days),
         ]
 
-    def rows(self, session: Session, sort: Sort, limit: int) -> list[AccountRow]:
+    def rows(self, session: Session, sort: Sort, limit: int, offset: int = 0) -> list[AccountRow]:
         statement = self._joined(session, select(Account, self.now, self.before)).order_by(*self._order(sort))
-        found = session.exec(statement.limit(limit)).all()
+        found = session.exec(statement.limit(limit).offset(offset)).all()
         return [_row(account, now, before) for account, now, before in found]
 
     def totals(self, session: Session) -> tuple[int, dict[str, float]]:

@@ -1,9 +1,9 @@
 """Find, list and look up accounts, each with its health as of the newest scoring."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from sqlmodel import Session
 
@@ -27,6 +27,13 @@ class AccountList(Result):
     title: str = ""
     as_of: date = date.min
     arr_total: dict[str, float] = field(default_factory=dict)
+    filters: dict[str, Any] = field(default_factory=dict)
+    offset: int = 0
+
+    @property
+    def rest(self) -> int:
+        """How many come after the rows shown."""
+        return max(0, self.total - self.offset - len(self.rows))
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ def find_accounts(
     trend: Literal["falling", "rising"] | None = None,
     sort: Sort = "revenue_at_risk",
     limit: int = 10,
+    offset: int = 0,
 ) -> AccountList:
     """List the accounts that meet all given filters, with health, what changed and why.
 
@@ -72,7 +80,9 @@ def find_accounts(
         trend: health falling or rising by at least 5 points in 30 days.
         sort: order; revenue_at_risk is probability of loss times annual revenue.
         limit: how many rows to show, at most 100.
+        offset: how many to leave out at the beginning, for the next page.
     """
+    filters = {name: value for name, value in locals().items() if name not in ("ctx", "offset") and value is not None}
     with ctx.session() as session:
         as_of = scored_day(ctx, session)
         person = find_colleague(ctx, session, owner) if owner else None
@@ -81,7 +91,7 @@ def find_accounts(
         found.filter_health(at_risk, band, min_health, max_health, trend)
         if renewal_within_days is not None:
             found.filter_renewal(renewal_within_days)
-        rows = found.rows(session, sort, max(1, min(limit, MOST_ROWS)))
+        rows = found.rows(session, sort, max(1, min(limit, MOST_ROWS)), offset)
         total, arr_total = found.totals(session)
     title = _title(
         person,
@@ -97,7 +107,8 @@ def find_accounts(
         max_health,
         trend,
     )
-    return account_list(ctx, rows, total, arr_total, title, as_of)
+    found_list = account_list(ctx, rows, total, arr_total, title, as_of)
+    return replace(found_list, filters=filters, offset=offset)
 
 
 def account_brief(ctx: Context, account: str) -> AccountBrief:

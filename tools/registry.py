@@ -59,6 +59,7 @@ TOOLS: tuple[Tool, ...] = (
             "find accounts on the professional plan",
             "list all customers",
         ),
+        hidden=("offset",),
     ),
     Tool(
         account_brief,

@@ -58,13 +58,10 @@ def account_list(found: AccountList) -> list[Block]:
         )
     ]
     blocks += [section(line(row), _row_menu(row)) for row in shown[:3] if row.reasons]
-    if found.total > len(shown):
-        blocks.append(
-            context(
-                f"{len(shown)} of {found.total} shown. Ask for a segment, plan, owner or renewal "
-                "window to narrow it, or sort by ARR, health or renewal."
-            )
-        )
+    after = found.total - found.offset - len(shown)
+    if after > 0:
+        page = {"filters": found.filters, "offset": found.offset + len(shown)}
+        blocks.append(actions(button(f"Show more ({after} left)", "more", page)))
     return blocks
 
 

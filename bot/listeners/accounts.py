@@ -5,7 +5,7 @@ from typing import Any
 from slack_bolt import App
 
 from bot.blocks import result_blocks
-from bot.blocks.accounts import line
+from bot.blocks.accounts import TABLE_ROWS, line
 from bot.blocks.parts import context as small
 from bot.blocks.parts import fit, section
 from bot.listeners.common import person, put_press, say_only_to
@@ -13,13 +13,13 @@ from bot.runtime import Tend
 from bot.work import Item
 from storage.models import Account
 from tools.account_rows import rows_at_risk, scored_day
-from tools.accounts import acknowledge_account, snooze_account
+from tools.accounts import acknowledge_account, find_accounts, snooze_account
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import plural
 from tools.insights import explain_health
 
-ACTIONS = ("why", "acknowledge", "snooze", "digest_all")
+ACTIONS = ("why", "acknowledge", "snooze", "digest_all", "more")
 PAGE = 40  # accounts in one thread message
 
 
@@ -99,6 +99,24 @@ def digest_all(tend: Tend, item: Item) -> None:
         )
 
 
+def more(tend: Tend, item: Item) -> None:
+    """Post the next page of a list."""
+    ctx = person(tend, item)
+    if ctx is None:
+        return
+    payload = item.payload
+    found = find_accounts(ctx, **{**payload["filters"], "limit": TABLE_ROWS}, offset=payload["offset"])
+    shown = f"{payload['offset'] + 1}–{payload['offset'] + len(found.rows)} of {found.total} {found.title}"
+    tend.messenger.post_once(
+        ctx,
+        f"more:{item.key}",
+        payload["channel"],
+        shown,
+        fit([small(shown), *result_blocks(found)]),
+        thread_ts=payload.get("thread_ts"),
+    )
+
+
 def account_key(ctx: Context, account_id: int) -> str:
     with ctx.session() as session:
         account = session.get(Account, account_id)
@@ -111,4 +129,4 @@ def direct_messages(tend: Tend, ctx: Context, user: str) -> str:
     return str(tend.messenger.client_of(ctx.workspace_id).conversations_open(users=user)["channel"]["id"])
 
 
-HANDLERS = {"why": why, "acknowledge": acknowledge, "snooze": snooze, "digest_all": digest_all}
+HANDLERS = {"why": why, "acknowledge": acknowledge, "snooze": snooze, "digest_all": digest_all, "more": more}

@@ -24,6 +24,11 @@ def fixed_date(folder: Path) -> None:
     (place / "demo.json").write_text(json.dumps({"built_on": TODAY.isoformat(), "stepped": away}))
 
 
+def fixed_now() -> datetime:
+    """This time of day on TODAY."""
+    return datetime.combine(TODAY, datetime.now(UTC).time(), UTC)
+
+
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the demo portfolio, imported and scored once."""

@@ -1,8 +1,6 @@
-"""Tend as a child process that dies, as by kill -9, at a named point: `python -m tests.e2e.crashing`."""
+"""Tend as a child process that dies, as by kill -9, at a named point."""
 
-import json
 import os
-import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -50,18 +48,13 @@ POINTS: dict[str, Callable[[], None]] = {
 }
 
 
-def main() -> None:
-    options = json.loads(sys.argv[1])
-    work.LEASE, outbox.SENDING_LEASE = timedelta(seconds=2), timedelta(seconds=2)
-    jobs.LEASE = timedelta(seconds=2)
+def run(options: dict[str, Any], ready: Any) -> None:
+    """Serve Tend until killed, or until it dies at its point; `ready` is set once requests are accepted."""
+    work.LEASE = outbox.SENDING_LEASE = jobs.LEASE = timedelta(seconds=1)
     if options["point"]:
         POINTS[options["point"]]()
     tend = build(Settings(**options["settings"]))
     with Running(create_http(tend), options["port"]):
         tend.start()
-        print("ready", flush=True)
+        ready.set()
         threading.Event().wait()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,7 @@
 """A process that is killed in the middle of any step loses no accepted work and does nothing twice."""
 
-import json
+import multiprocessing
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +15,15 @@ from bot.local.run import Running
 from bot.local.server import Channel, LocalWorkspace, Person
 from storage.database import Database
 from storage.models import Account, Contact, Draft, DraftState, JobPeriod, Workspace
-from tests.e2e.crashing import POINTS
+from tests.e2e.crashing import POINTS, run
 from tests.e2e.test_path import buttons, eventually
 from tools import digests
 from tools.context import Context
 
 DANA, CHANNEL = "U0001", "C0CUSTOMERS"
-REPO = Path(__file__).parents[2]
+# Children are forked from one process that has imported everything: each starts in a moment, and dies alone.
+CHILDREN = multiprocessing.get_context("forkserver")
+CHILDREN.set_forkserver_preload(["tests.e2e.crashing", "bot.offline", "langchain.agents"])
 
 
 class Island:
@@ -44,23 +44,27 @@ class Island:
             "smtp_url": self.workspace.mailbox.url, "email_from": "success@tend.example",
         }  # fmt: skip
         self.database = Database(f"sqlite:///{data / 'tend.db'}")
-        self.child: subprocess.Popen[str] | None = None
+        self.child: Any = None
 
     def start(self, point: str = "") -> None:
-        options = json.dumps({"point": point, "port": self.port, "settings": self.settings})
-        command = [sys.executable, "-m", "tests.e2e.crashing", options]
-        self.child = subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert self.child.stdout is not None
-        self.child.stdout.readline()
+        options = {"point": point, "port": self.port, "settings": self.settings}
+        ready = CHILDREN.Event()
+        self.child = CHILDREN.Process(target=run, args=(options, ready))
+        self.child.start()
+        deadline = time.monotonic() + 60
+        while not ready.wait(0.1):
+            if self.child.exitcode is not None:  # it died of its point while starting
+                return
+            assert time.monotonic() < deadline, "the child did not start"
 
     def wait_for_death(self) -> None:
-        assert self.child is not None
-        assert self.child.wait(30) == 137
+        self.child.join(30)
+        assert self.child.exitcode == 137
 
     def stop(self) -> None:
-        if self.child is not None and self.child.poll() is None:
+        if self.child is not None and self.child.exitcode is None:
             self.child.kill()
-            self.child.wait(10)
+            self.child.join(10)
         self.server.stop()
         self.workspace.close()
         self.database.engine.dispose()
@@ -94,7 +98,7 @@ def test_a_question_is_answered_once_though_the_process_died(island: Island, poi
     island.wait_for_death()
     island.start()
     eventually(lambda: _answers(island, channel), 30)
-    time.sleep(3)  # a second answer would come when the lease of the first attempt ends
+    time.sleep(2)  # a second answer would come when the lease of the first attempt ends
     assert len(_answers(island, channel)) == 1
 
 
@@ -129,7 +133,7 @@ def test_an_approved_message_is_sent_once_or_listed_as_unclear(island: Island, p
         assert card is not None
         island.workspace.click(DANA, card["channel"], card["ts"], "approve_draft")
     state = eventually(lambda: _state(island), 30)
-    time.sleep(3)
+    time.sleep(2)
     mails = len(island.workspace.mailbox.messages)
     taken = point in ("after handing over", "before noting that it was sent")
     if state == DraftState.SENT:
@@ -158,7 +162,7 @@ def _drafted(island: Island) -> dict[str, Any] | None:
         found = [m for m in _answers(island, channel) if buttons(m, "approve_draft")]
         if found:
             return {**found[-1], "channel": channel}
-        if island.child is None or island.child.poll() is not None:
+        if island.child.exitcode is not None:
             return None
         time.sleep(0.05)
     raise AssertionError("no draft came")
