@@ -11,6 +11,7 @@ from bot.app import build
 from bot.http import create_http
 from bot.local.run import Running
 from bot.settings import Settings
+from tests.e2e.conftest import fixed_now
 from tools import approvals, digests, outbox
 
 
@@ -53,7 +54,7 @@ def run(options: dict[str, Any], ready: Any) -> None:
     work.LEASE = outbox.SENDING_LEASE = jobs.LEASE = timedelta(seconds=1)
     if options["point"]:
         POINTS[options["point"]]()
-    tend = build(Settings(**options["settings"]))
+    tend = build(Settings(**options["settings"]), clock=fixed_now)
     with Running(create_http(tend), options["port"]):
         tend.start()
         ready.set()

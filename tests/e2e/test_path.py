@@ -108,7 +108,7 @@ def test_a_draft_is_edited_approved_and_delivered_exactly_once(demo: Demo) -> No
     sent = eventually(lambda: [m for m in answers(demo, channel, card["thread_ts"]) if "Sent" in str(m["blocks"])])[0]
     demo.tend.queue.drain()
     assert len(demo.workspace.mailbox.messages) == 1
-    assert (mail.subject, mail.text.strip()) == ("In my own words", text)
+    assert (mail.subject, mail.text.replace("\r\n", "\n").strip()) == ("In my own words", text)
     assert not buttons(sent, "approve_draft")
     with demo._context().session() as session:
         actions = session.exec(select(Audit.action).order_by(col(Audit.id))).all()
