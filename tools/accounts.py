@@ -30,11 +30,6 @@ class AccountList(Result):
     filters: dict[str, Any] = field(default_factory=dict)
     offset: int = 0
 
-    @property
-    def rest(self) -> int:
-        """How many come after the rows shown."""
-        return max(0, self.total - self.offset - len(self.rows))
-
 
 @dataclass(frozen=True)
 class AccountBrief(Result):

@@ -5,8 +5,11 @@ from typing import Any
 from bot.blocks.accounts import line
 from bot.blocks.parts import Block, actions, button, context, escape, fit, header, section
 from tools.account_rows import AccountRow
+from tools.accounts import points
 from tools.digests import SHOWN, DigestCard
 from tools.facts import day, money_by_currency, plural
+
+FURTHER = 6  # names in one line
 
 
 def digest_blocks(card: DigestCard) -> list[Block]:
@@ -22,6 +25,7 @@ def digest_blocks(card: DigestCard) -> list[Block]:
     blocks = [header(title), section(_digest_head(card))]
     for row in card.rows[:SHOWN]:
         blocks += [section(line(row, _mark(card, row))), _digest_actions(row)]
+    blocks += _further(card)
     if card.recovered:
         blocks.append(section("*Off the list:* " + "; ".join(_recovered(r) for r in card.recovered[:6])))
     blocks += _digest_more(card)
@@ -50,6 +54,20 @@ def _mark(card: DigestCard, row: AccountRow) -> str:
         else ""
     )
     return mark + (f" · taken by {escape(card.taken[row.id].split('@')[0])}" if row.id in card.taken else "")
+
+
+def _further(card: DigestCard) -> list[Block]:
+    """What changed further down the ranking must not be missed: names and scores in one line each."""
+    lines = []
+    for label, ids in (("New", card.fresh), ("Worse", card.worse)):
+        names = [f"{escape(row.name)} ({_health_points(row)})" for row in card.rows[SHOWN:] if row.id in ids]
+        more = f" and {len(names) - FURTHER} more" if len(names) > FURTHER else ""
+        lines += [section(f"*{label} further down:* {'; '.join(names[:FURTHER])}{more}")] if names else []
+    return lines
+
+
+def _health_points(row: AccountRow) -> str:
+    return "no score" if row.health is None else points(row.health)
 
 
 def _digest_actions(row: AccountRow) -> Block:

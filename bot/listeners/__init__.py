@@ -8,11 +8,25 @@ from slack_bolt import App
 from bot.listeners import accounts, chat, command, drafts, home
 from bot.listeners.common import say_only_to
 from bot.work import Item
+from tools.errors import UserError
 
 _PARTS = (chat, home, command, drafts, accounts)
-HANDLERS: dict[str, Callable[[Any, Item], None]] = {
-    kind: handler for part in _PARTS for kind, handler in part.HANDLERS.items()
-}
+Handler = Callable[[Any, Item], None]
+
+
+def _kindly(handler: Handler) -> Handler:
+    """What the person can put right is said to them once; it is not a failure to try again."""
+
+    def run(tend: Any, item: Item) -> None:
+        try:
+            handler(tend, item)
+        except UserError as error:
+            say_only_to(tend, tend.context(item.workspace_id), item.payload, str(error))
+
+    return run
+
+
+HANDLERS: dict[str, Handler] = {kind: _kindly(handler) for part in _PARTS for kind, handler in part.HANDLERS.items()}
 
 
 def say_that_it_failed(tend: Any, item: Item, error_id: str) -> None:

@@ -79,8 +79,14 @@ def on_question_button(ack: Any, body: dict[str, Any], context: Any) -> Any:
         spoken = re.compile(re.escape(value["name"]), re.I)
         known = bool(value["name"]) and spoken.search(question)
         question = spoken.sub(lambda _: value["is"], question, count=1) if known else f"{question} ({value['is']})"
-    put_press(context, body, "question", {"text": question, "shown": question})
+    where = {} if not _is_direct(body) else {"thread_ts": (body.get("message") or {}).get("thread_ts")}
+    put_press(context, body, "question", {"text": question, "shown": question, **where})
     return ack()
+
+
+def _is_direct(body: dict[str, Any]) -> bool:
+    """Direct messages go on as they are: a press there opens no thread of its own."""
+    return str((body.get("channel") or {}).get("id", "")).startswith("D")
 
 
 def on_sources(ack: Any, body: dict[str, Any], context: Any) -> Any:

@@ -97,9 +97,17 @@ def _digest(tend: Tend, ctx: Context, item: Item, rest: str) -> str | None:
     if hour is None:
         raise UserError("I know `/tend digest here [hour]`, `/tend digest off` and `/tend digest now`.")
     ctx.require(Role.CSM)
+    _require_membership(tend, ctx, channel)
     zone = tend.time_zone_of(ctx, item.payload["user"])
     made = digests.subscribe(ctx, channel, int(hour.group(1) or 8), zone)
     return f"The at-risk digest comes here every day at {made.hour}:00 ({made.time_zone})."
+
+
+def _require_membership(tend: Tend, ctx: Context, channel: str) -> None:
+    """A digest can only be posted where Tend is a member; better said now than failing every morning."""
+    info = tend.messenger.client_of(ctx.workspace_id).conversations_info(channel=channel)["channel"]
+    if not (info.get("is_member") or info.get("is_im")):
+        raise UserError("I am not in this channel yet: type `/invite @Tend`, then start the digest again.")
 
 
 HANDLERS = {"command": run_command}

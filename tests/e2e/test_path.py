@@ -191,11 +191,21 @@ def test_a_retried_event_is_answered_once(demo: Demo) -> None:
 
 
 @pytest.mark.parametrize("signature", ["bad", "stale", "none"])
-def test_unsigned_or_replayed_requests_are_refused(demo: Demo, signature: Any) -> None:
-    event = {"type": "message", "channel_type": "im", "channel": "D0001", "user": DANA, "ts": "1.0", "text": "secret"}
+def test_unsigned_or_replayed_requests_are_refused(
+    demo: Demo, signature: Any, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    event = {
+        "type": "message",
+        "channel_type": "im",
+        "channel": "D0001",
+        "user": DANA,
+        "ts": "1.0",
+        "text": "a customer's words",
+    }
     assert demo.workspace.deliver_event(event, signature=signature) == 401
     with demo.tend.database.unbound() as session:
         assert session.exec(select(Work).where(Work.kind == "question")).first() is None
+    assert "a customer's words" not in "".join(capfd.readouterr()) + caplog.text
 
 
 def test_a_dead_mail_server_leaves_the_draft_approved_and_it_goes_out_later(demo: Demo) -> None:
@@ -236,6 +246,18 @@ def test_drafts_for_different_accounts_read_differently(demo: Demo) -> None:
     bodies = {draft.body for draft in drafts}
     assert len(bodies) == len(drafts)
     assert all(draft.state == DraftState.DRAFTED and len(draft.facts) >= 2 for draft in drafts)
+
+
+def test_a_long_list_goes_on_behind_a_button(demo: Demo) -> None:
+    message = ask(demo, "list all customers")
+    press = buttons(message, "more")[0]
+    channel = demo.workspace.open_dm(DANA)
+    demo.workspace.click(DANA, channel, message["ts"], "more", press["value"])
+    page = eventually(lambda: [m for m in answers(demo, channel) if m["text"].startswith("11–20 of")])[0]
+    first = {row[0]["text"] for row in of_type(message, "data_table")[0]["rows"][1:]}
+    second = {row[0]["text"] for row in of_type(page, "data_table")[0]["rows"][1:]}
+    assert len(first) == len(second) == 10
+    assert not first & second
 
 
 def test_home_shows_the_persons_own_accounts(demo: Demo) -> None:
