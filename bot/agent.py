@@ -217,9 +217,14 @@ def build_lexicon(ctx: Context, turns: list[Turn]) -> Lexicon:
             index = NameIndex({})
         people = session.exec(select(User.name).where(User.active)).all()
         plans = _plans(session, index)
-    ids = next((turn.account_ids for turn in reversed(turns) if turn.account_ids), ())
-    recent = tuple(index.names[i] for i in ids if i in index.names)
-    return Lexicon(index, tuple(people), plans, recent, ctx.today())
+    recent, listed = (_shown(turns, index, least) for least in (1, 2))
+    return Lexicon(index, tuple(people), plans, recent, ctx.today(), listed)
+
+
+def _shown(turns: list[Turn], index: NameIndex, least: int) -> tuple[str, ...]:
+    """The accounts of the last turn that showed at least so many."""
+    ids = next((turn.account_ids for turn in reversed(turns) if len(turn.account_ids) >= least), ())
+    return tuple(index.names[i] for i in ids if i in index.names)
 
 
 def _plans(session: Session, index: NameIndex) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ ARROWS = {
 }
 ONLY_IN_BOT = {"slack_bolt", "slack_sdk", "langchain", "langchain_core", "langchain_openai", "langgraph", "apscheduler"}
 HEAVY = ("langchain", "langchain_core", "langgraph", "chromadb", "sklearn", "ibis", "duckdb", "openai", "model2vec")
-NOT_OWNED_BY_A_WORKSPACE = {"workspace"}  # the workspaces themselves
+NOT_OWNED_BY_A_WORKSPACE = {"workspace", "slack_installation"}  # the workspaces themselves, and how they came
 
 
 def module_name(file: Path) -> str:

@@ -108,11 +108,12 @@ def pointed(plain: str, lexicon: Lexicon) -> Pointer | None:
     if ordinal:
         word = ordinal.group(1)
         place = ORDINALS[word] if word else int(ordinal.group(2) or ordinal.group(3)) - 1
-        if place >= len(lexicon.recent):
+        shown = lexicon.recent if len(lexicon.recent) > 1 else lexicon.listed or lexicon.recent
+        if place >= len(shown):
             raise CannotTellError(
-                f"The last answer spoke of {len(lexicon.recent)} accounts; there is no “{ordinal.group().strip()}”."
+                f"The last answer spoke of {len(shown)} accounts; there is no “{ordinal.group().strip()}”."
             )
-        return Pointer(ordinal.group(), lexicon.recent[place])
+        return Pointer(ordinal.group(), shown[place])
     pronoun = PRONOUN.search(plain)
     if pronoun or BARE.search(plain):
         return Pointer(pronoun.group() if pronoun else "", lexicon.recent[0])

@@ -123,6 +123,7 @@ class Lexicon:
         plans: the plans in use.
         recent: names of the accounts that the thread spoke of last, in the order shown.
         today: the day that "next month" counts from.
+        listed: the same of its last list of several, which "the third" still means after a look at one of them.
     """
 
     accounts: NameIndex
@@ -130,6 +131,7 @@ class Lexicon:
     plans: tuple[str, ...] = ()
     recent: tuple[str, ...] = ()
     today: date = date.min
+    listed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,12 @@ function clock(app) {
 }
 
 export function drawSidebar(node, app) {
+  // An open menu hangs on its button: the news wait until it is closed.
+  clearTimeout(node.redraw);
+  if (node.querySelector('[aria-expanded="true"]')) {
+    node.redraw = setTimeout(() => drawSidebar(node, app), 200);
+    return;
+  }
   const { overview, route } = app;
   const head = h("div", { class: "team" }, h("span", { class: "team-mark", "aria-hidden": "true" }, overview.team.name[0]), h("strong", { class: "grow" }, overview.team.name),
     h("button", { type: "button", class: "round", "aria-label": "Switch to… (Ctrl+K)", title: "Switch to… (Ctrl+K)", onclick: () => app.quickSwitch() }, "⌕"),
