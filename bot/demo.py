@@ -124,6 +124,7 @@ class Demo:
         self.workspace.mailbox.start()
         sender = EmailSender(self.workspace.mailbox.url, self.settings.email_from)
         self.tend: Tend = build(self.settings, clock=self.state.now, senders={"email": sender})
+        self._catching_up = threading.Thread(target=self._catch_up, name="catch-up", daemon=True)
         self._servers = [Running(self.workspace.app, port), Running(create_http(self.tend), bot_port)]
 
     @property
@@ -138,9 +139,11 @@ class Demo:
         if not digests.subscriptions(ctx):
             # At midnight, so that every day that is stepped to has its digest at once.
             digests.subscribe(ctx, DIGEST_CHANNEL, 0, ctx.time_zone)
-        self.tend.start()
+        self.tend.start(schedule=False)
+        self._catching_up.start()
 
     def stop(self) -> None:
+        self._wait_until_caught_up()
         self.tend.stop()
         for server in self._servers:
             server.stop()
@@ -149,6 +152,7 @@ class Demo:
     def step_days(self, days: int) -> str:
         """Move the clock, take in the days' facts, run the days' jobs. Returns what happened, for the page."""
         ran: list[str] = []
+        self._wait_until_caught_up()
         for _ in range(days):
             self.tend.queue.drain()
             self.state.stepped += 1
@@ -187,17 +191,24 @@ class Demo:
         ctx = self._context()
         with ctx.session() as session:
             empty = session.exec(select(Account.id).limit(1)).first() is None
-        if self.world is None:
-            insights.refresh(ctx)
-        elif empty:
+        if self.world is not None and empty:
             _with_progress(lambda report: self._build(ctx, report))
             self.state.save()
-        else:
+
+    def _catch_up(self) -> None:
+        """Take in the days since the last start, beside the running page: it is usable at once."""
+        ctx = self._context()
+        if self.world is not None:
             newest = ctx.usage.table(ctx.workspace_id)
             known = newest.day.max().to_pyarrow().as_py() if newest is not None else self.state.built_on
             for ahead in range(1, min((ctx.today() - known).days, 90) + 1):
                 self._take_in(ctx, known + timedelta(days=ahead))
-            insights.refresh(ctx)
+        if self.tend.schedule:
+            self.tend.schedule.start()
+
+    def _wait_until_caught_up(self) -> None:
+        if self._catching_up.is_alive():
+            self._catching_up.join()
 
     def _build(self, ctx: Context, report: Any) -> None:
         assert self.world is not None
