@@ -67,6 +67,7 @@ GREETING = re.compile(
     r"^\W*(?:hi|hey|hello|(?:good )?(?:morning|afternoon|evening)|thanks|thank you|cheers|please|ok|okay)"
     r"(?: (?:tend|team|there|all|again))?\W*$", re.I
 )  # fmt: skip
+AND_WHY = re.compile(r"(?<=\w),?\s+and\s+why\s*\?*\s*$", re.I)
 SPLIT = re.compile(
     r"(?<=[?;!])\s+|(?<=\.)\s+(?=[A-Z])|,?\s+(?:and then|then|and also|and|also|plus)\s+"
     r"(?=(?:draft|write|show|list|explain|tell|brief|summari[sz]e|compose|prepare|give|email|who|when|why|how|what)\b)"
@@ -125,6 +126,7 @@ def _calls(request: Request, lexicon: Lexicon) -> list[tuple[str, dict[str, Any]
 
 def clauses(question: str) -> list[str]:
     """Split a message into single requests."""
+    question = AND_WHY.sub("?", question)  # lists say why by themselves
     parts = [part.strip() for part in SPLIT.split(question) if part and part.strip(" .!?,;")]
     return [part for part in parts if len(parts) == 1 or not GREETING.match(part)][:MOST_CLAUSES]
 
