@@ -1,5 +1,6 @@
 """The running app as listeners and jobs see it: its parts, who is asking, which workspace."""
 
+import gc
 import threading
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -146,3 +147,6 @@ def _warm_up() -> None:
     from knowledge.embedding import embed
 
     embed([bot.offline.STAND_IN, langchain.agents.__name__])
+    # What is loaded now stays for good. Left to the collector, walking it stops every thread for a fifth of a second.
+    gc.collect()
+    gc.freeze()
