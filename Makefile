@@ -3,6 +3,8 @@
 PYTHON ?= python3.11
 PY := .venv/bin/python
 READY := .venv/.ready
+# Without compiled modules every start would take seconds longer.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo serve test lint bench lock docs clean help
 
