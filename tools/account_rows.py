@@ -1,5 +1,6 @@
 """One row per account with its score: the query that all lists, briefs and digests share."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from tools.errors import UserError
 
 Band = Literal["healthy", "at_risk", "critical", "churning"]
 Sort = Literal["revenue_at_risk", "arr", "health", "renewal", "trend", "name"]
+Trend = Literal["falling", "rising"]
 TREND_DAYS = 30
 NOTICEABLE_TREND = 5.0  # points in 30 days
 MOST_AT_RISK = 10_000
@@ -53,66 +55,70 @@ class AccountRow:
         return self.arr * self.loss_probability
 
 
+@dataclass(frozen=True)
+class AccountFilter:
+    """What accounts must meet to be listed; None asks for nothing. Revenue a year, health 0-100, days from today."""
+
+    owner_email: str | None = None
+    at_risk: bool | None = None
+    band: tuple[Band, ...] = ()
+    segment: str | None = None
+    plan: str | None = None
+    industry: str | None = None
+    renewal_within_days: int | None = None
+    min_arr: float | None = None
+    max_arr: float | None = None
+    min_health: float | None = None
+    max_health: float | None = None
+    trend: Trend | None = None
+
+
 class AccountQuery:
     """Accounts that were customers on a day, joined with their score then and 30 days before."""
 
-    def __init__(self, ctx: Context, as_of: date) -> None:
+    def __init__(self, ctx: Context, as_of: date, wanted: AccountFilter = AccountFilter()) -> None:
         self.ctx, self.as_of = ctx, as_of
         self.now: Any = aliased(Snapshot)
         self.before: Any = aliased(Snapshot)
-        self.where: list[ColumnElement[bool]] = list(queries.customers_on(as_of))
+        self.where: list[ColumnElement[bool]] = [
+            *queries.customers_on(as_of),
+            *self._on_account(wanted),
+            *self._on_health(wanted),
+        ]
 
     @property
     def arr(self) -> Any:
         return col(Account.mrr) * 12
 
-    def filter_fields(
-        self,
-        owner: str | None,
-        segment: str | None,
-        plan: str | None,
-        industry: str | None,
-        min_arr: float | None,
-        max_arr: float | None,
-    ) -> None:
-        wanted = {
-            Account.owner_email: owner,
-            Account.segment: segment,
-            Account.plan: plan,
-            Account.industry: industry,
+    def _on_account(self, wanted: AccountFilter) -> Iterator[ColumnElement[bool]]:
+        words = {
+            Account.owner_email: wanted.owner_email,
+            Account.segment: wanted.segment,
+            Account.plan: wanted.plan,
+            Account.industry: wanted.industry,
         }
-        self.where += [func.lower(field) == value.lower() for field, value in wanted.items() if value]
-        if min_arr is not None:
-            self.where.append(self.arr >= min_arr)
-        if max_arr is not None:
-            self.where.append(self.arr <= max_arr)
+        yield from (func.lower(field) == value.lower() for field, value in words.items() if value)
+        if wanted.min_arr is not None:
+            yield self.arr >= wanted.min_arr
+        if wanted.max_arr is not None:
+            yield self.arr <= wanted.max_arr
+        if wanted.renewal_within_days is not None:
+            last = self.as_of + timedelta(days=wanted.renewal_within_days)
+            yield col(Account.renewal_on).between(self.as_of, last)
 
-    def filter_health(
-        self,
-        at_risk: bool | None,
-        band: list[Band] | None,
-        low: float | None,
-        high: float | None,
-        trend: str | None,
-    ) -> None:
+    def _on_health(self, wanted: AccountFilter) -> Iterator[ColumnElement[bool]]:
         value, change = self.now.value, self.now.value - self.before.value
-        if at_risk is not None:
-            names = [b.name for b in self.ctx.scorecard.bands if self.ctx.scorecard.at_risk(b.name) == at_risk]
-            self.where.append(col(self.now.band).in_(names))
-        if band:
-            self.where.append(col(self.now.band).in_(band))
-        if low is not None:
-            self.where.append(value >= low)
-        if high is not None:
-            self.where.append(value <= high)
-        if trend:
-            self.where.append(change <= -NOTICEABLE_TREND if trend == "falling" else change >= NOTICEABLE_TREND)
-
-    def filter_renewal(self, days: int) -> None:
-        self.where += [
-            col(Account.renewal_on) >= self.as_of,
-            col(Account.renewal_on) <= self.as_of + timedelta(days=days),
-        ]
+        card = self.ctx.scorecard
+        if wanted.at_risk is not None:
+            yield col(self.now.band).in_([b.name for b in card.bands if card.at_risk(b.name) == wanted.at_risk])
+        if wanted.band:
+            yield col(self.now.band).in_(wanted.band)
+        if wanted.min_health is not None:
+            yield value >= wanted.min_health
+        if wanted.max_health is not None:
+            yield value <= wanted.max_health
+        if wanted.trend:
+            yield change <= -NOTICEABLE_TREND if wanted.trend == "falling" else change >= NOTICEABLE_TREND
 
     def rows(self, session: Session, sort: Sort, limit: int, offset: int = 0) -> list[AccountRow]:
         statement = self._joined(session, select(Account, self.now, self.before)).order_by(*self._order(sort))
@@ -171,9 +177,7 @@ def row_of(ctx: Context, session: Session, account: Account, as_of: date) -> Acc
 
 def rows_at_risk(ctx: Context, session: Session, as_of: date, owner_email: str | None) -> list[AccountRow]:
     """Return every account in a band below the green ones, by revenue at risk."""
-    query = AccountQuery(ctx, as_of)
-    query.filter_fields(owner_email, None, None, None, None, None)
-    query.filter_health(True, None, None, None, None)
+    query = AccountQuery(ctx, as_of, AccountFilter(owner_email=owner_email, at_risk=True))
     return query.rows(session, "revenue_at_risk", MOST_AT_RISK)
 
 

@@ -1,18 +1,28 @@
 """Find, list and look up accounts, each with its health as of the newest scoring."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from sqlmodel import Session
 
 from storage import queries
 from storage.models import Account, AccountAction, User
-from tools.account_rows import TREND_DAYS, AccountQuery, AccountRow, Band, Sort, row_of, scored_day
+from tools.account_rows import (
+    TREND_DAYS,
+    AccountFilter,
+    AccountQuery,
+    AccountRow,
+    Band,
+    Sort,
+    Trend,
+    row_of,
+    scored_day,
+)
 from tools.context import Context
 from tools.errors import UserError
-from tools.facts import FactSheet, Result, day, money, money_by_currency, plural
+from tools.facts import FactSheet, Result, day, money, money_by_currency
 from tools.names import find_colleague, resolve_account
 
 MOST_ROWS = 100
@@ -53,7 +63,7 @@ def find_accounts(
     max_arr: float | None = None,
     min_health: float | None = None,
     max_health: float | None = None,
-    trend: Literal["falling", "rising"] | None = None,
+    trend: Trend | None = None,
     sort: Sort = "revenue_at_risk",
     limit: int = 10,
     offset: int = 0,
@@ -77,33 +87,35 @@ def find_accounts(
         limit: how many rows to show, at most 100.
         offset: how many to leave out at the beginning, for the next page.
     """
-    filters = {name: value for name, value in locals().items() if name not in ("ctx", "offset") and value is not None}
     with ctx.session() as session:
         as_of = scored_day(ctx, session)
         person = find_colleague(ctx, session, owner) if owner else None
-        found = AccountQuery(ctx, as_of)
-        found.filter_fields(person.email if person else None, segment, plan, industry, min_arr, max_arr)
-        found.filter_health(at_risk, band, min_health, max_health, trend)
-        if renewal_within_days is not None:
-            found.filter_renewal(renewal_within_days)
+        wanted = AccountFilter(
+            owner_email=person.email if person else None,
+            at_risk=at_risk,
+            band=tuple(band or ()),
+            segment=segment,
+            plan=plan,
+            industry=industry,
+            renewal_within_days=renewal_within_days,
+            min_arr=min_arr,
+            max_arr=max_arr,
+            min_health=min_health,
+            max_health=max_health,
+            trend=trend,
+        )
+        found = AccountQuery(ctx, as_of, wanted)
         rows = found.rows(session, sort, max(1, min(limit, MOST_ROWS)), offset)
         total, arr_total = found.totals(session)
-    title = _title(
-        person,
-        at_risk,
-        band,
-        segment,
-        plan,
-        industry,
-        renewal_within_days,
-        min_arr,
-        max_arr,
-        min_health,
-        max_health,
-        trend,
-    )
-    found_list = account_list(ctx, rows, total, arr_total, title, as_of)
-    return replace(found_list, filters=filters, offset=offset)
+    listed = account_list(ctx, rows, total, arr_total, _title(wanted, person, total), as_of)
+    return replace(listed, filters=_arguments(wanted, sort, limit), offset=offset)
+
+
+def _arguments(wanted: AccountFilter, sort: Sort, limit: int) -> dict[str, Any]:
+    """The arguments that ask for the same list again, with the person named by email."""
+    filters = {name: value for name, value in asdict(wanted).items() if value not in (None, ())}
+    owner = filters.pop("owner_email", None)
+    return {**filters, **({"owner": owner} if owner else {}), "sort": sort, "limit": limit}
 
 
 def account_brief(ctx: Context, account: str) -> AccountBrief:
@@ -199,9 +211,8 @@ def band_words(band: str | None) -> str:
 
 def _list_text(rows: list[AccountRow], total: int, arr_total: dict[str, float], title: str) -> str:
     if not total:
-        return f"No accounts match: {title}."
-    worth = money_by_currency(arr_total)
-    head = f"{plural(total, 'account')} {title}, {worth} ARR." if title else f"{plural(total, 'account')}, {worth} ARR."
+        return f"No {title}."
+    head = f"{total:,} {title}: {money_by_currency(arr_total)} ARR."
     first = rows[0]
     why = f": {'; '.join(reason.text for reason in first.reasons[:2])}" if first.reasons else ""
     return f"{head} First: {first.name}, {_health_words(first)}{why}."
@@ -237,32 +248,23 @@ def _details(session: Session, account: Account, as_of: date) -> tuple[tuple[str
     return tuple((label, str(shown)) for label, shown in known.items() if shown)
 
 
-def _title(
-    person: User | None,
-    at_risk: bool | None,
-    band: list[Band] | None,
-    segment: str | None,
-    plan: str | None,
-    industry: str | None,
-    renewal: int | None,
-    min_arr: float | None,
-    max_arr: float | None,
-    min_health: float | None,
-    max_health: float | None,
-    trend: str | None,
-) -> str:
-    bands = [band_words(name) for name in band or ()]
-    parts = [
-        {True: "at risk", False: "healthy", None: ""}[at_risk] if not bands else " or ".join(bands),
-        segment and segment.replace("_", " "),
-        plan and f"on {plan}",
-        industry and f"in {industry.replace('_', ' ')}",
-        person and f"of {person.name}",
-        renewal is not None and f"renewing within {renewal} days",
-        min_arr is not None and f"ARR from {money(min_arr)}",
-        max_arr is not None and f"ARR up to {money(max_arr)}",
-        min_health is not None and f"health from {min_health:g}",
-        max_health is not None and f"health up to {max_health:g}",
-        trend and f"health {trend}",
+def _title(wanted: AccountFilter, person: User | None, total: int) -> str:
+    """What is listed, to follow a number: "mid market accounts at risk, owned by Dana Reyes"."""
+    state = {True: "at risk", False: "healthy", None: ""}[wanted.at_risk]
+    if wanted.band:
+        state = " or ".join(band_words(name) for name in wanted.band)
+    noun = "account" if total == 1 else "accounts"
+    plan = f"on {wanted.plan}" if wanted.plan else ""
+    first = " ".join(part for part in ((wanted.segment or "").replace("_", " "), noun, plan, state) if part)
+    days, low, high = wanted.renewal_within_days, wanted.min_arr, wanted.max_arr
+    rest = [
+        wanted.industry and f"in {wanted.industry.replace('_', ' ')}",
+        person and f"owned by {person.name}",
+        days is not None and f"renewing within {days} days",
+        low is not None and f"ARR from {money(low)}",
+        high is not None and f"ARR up to {money(high)}",
+        wanted.min_health is not None and f"health from {wanted.min_health:g}",
+        wanted.max_health is not None and f"health up to {wanted.max_health:g}",
+        wanted.trend and f"health {wanted.trend}",
     ]
-    return ", ".join(str(part) for part in parts if part) or "in all"
+    return ", ".join([first, *(str(part) for part in rest if part)])

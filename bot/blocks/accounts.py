@@ -6,7 +6,7 @@ from datetime import timedelta
 from bot.blocks.parts import Block, actions, button, context, escape, section, shorten, table
 from tools.account_rows import AccountRow
 from tools.accounts import AccountBrief, AccountList, band_words, points
-from tools.facts import day, money, money_by_currency, plural
+from tools.facts import day, money, money_by_currency
 from tools.insights import HealthCard
 from tools.portfolio import PortfolioSummary
 
@@ -47,9 +47,9 @@ def line(row: AccountRow, mark: str = "") -> str:
 
 def account_list(found: AccountList) -> list[Block]:
     if not found.rows:
-        return [section(f"No accounts match: {escape(found.title)}."), context("Try fewer filters.")]
+        return [section(f"No {escape(found.title)}."), context("Try fewer filters.")]
     shown = found.rows[:TABLE_ROWS]
-    caption = f"{plural(found.total, 'account')}: {found.title}"
+    caption = f"{found.total:,} {found.title}"
     blocks = [
         table(
             caption,

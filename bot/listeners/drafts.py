@@ -1,6 +1,8 @@
 """Drafts: ask for one, edit, approve or reject it; every copy of the card shows how it stands."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from slack_bolt import App
@@ -35,18 +37,27 @@ def on_draft(ack: Any, body: dict[str, Any], context: Any) -> Any:
 def on_approve(ack: Any, body: dict[str, Any], context: Any) -> Any:
     """Approve at once: the update is quick, and the answer must not wait for the queue."""
     tend: Tend = context["tend"]
-    value, _ = pressed(body)
+    with _pressed_on_card(body, context) as (acting, value):
+        approvals.approve(acting, value["draft"], value["hash"])
+        tend.refresh_cards(acting, value["draft"])
+        tend.delivery.wake()
+    return ack()
+
+
+@contextmanager
+def _pressed_on_card(body: dict[str, Any], context: Any) -> Iterator[tuple[Context, dict[str, Any]]]:
+    """Who pressed and what the button holds. A refusal is told to them alone, and the cards are drawn anew."""
+    tend: Tend = context["tend"]
+    value, key = pressed(body)
     where = origin(body)
     ctx = tend.context(tend.workspace_of(where["team"]))
     try:
         acting = ctx.acting(tend.actor(ctx, where["user"], where["team"]))
         approvals.remember_card(ctx, value["draft"], where["channel"], where["ts"])
-        approvals.approve(acting, value["draft"], value["hash"])
+        yield acting, value
     except UserError as error:
-        tend.queue.put(ctx.workspace_id, "tell", pressed(body)[1], {**where, "text": str(error)})
-    tend.refresh_cards(ctx, value["draft"])
-    tend.delivery.wake()
-    return ack()
+        tend.queue.put(ctx.workspace_id, "tell", key, {**where, "text": str(error)})
+        tend.refresh_cards(ctx, value["draft"])
 
 
 def on_edit(ack: Any, body: dict[str, Any], context: Any, client: Any) -> Any:
@@ -59,20 +70,11 @@ def on_reject(ack: Any, body: dict[str, Any], context: Any, client: Any) -> Any:
 
 def _open(ack: Any, body: dict[str, Any], context: Any, client: Any, view: Any) -> Any:
     """Open a modal over the newest text; the trigger lives three seconds, so not through the queue."""
-    tend: Tend = context["tend"]
-    value, key = pressed(body)
-    where = origin(body)
-    ctx = tend.context(tend.workspace_of(where["team"]))
-    try:
-        acting = ctx.acting(tend.actor(ctx, where["user"], where["team"]))
-        approvals.remember_card(ctx, value["draft"], where["channel"], where["ts"])
+    with _pressed_on_card(body, context) as (acting, value):
         card = approvals.get_open_draft(acting, value["draft"])
         if len(card.body) > LONGEST_IN_MODAL:
             raise UserError("This text is too long for Slack's edit window. Reject it and ask for a shorter one.")
         client.views_open(trigger_id=body["trigger_id"], view=view(card))
-    except UserError as error:
-        tend.queue.put(ctx.workspace_id, "tell", key, {**where, "text": str(error)})
-        tend.refresh_cards(ctx, value["draft"])
     return ack()
 
 

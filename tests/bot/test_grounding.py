@@ -102,7 +102,9 @@ def test_an_account_named_like_a_word_is_only_a_name_in_capitals() -> None:
 def test_points_pass_at_any_rounding_and_fail_when_they_are_off(value: float, places: int) -> None:
     facts = (fact("health score", value, "points"),)
     assert problems(f"Globex scores {value:.{places}f}.", facts=facts) == []
-    assert problems(f"Globex scores {value + 1.6 * 10**-places + 0.0005:.{places}f}.", facts=facts)
+    off = f"{value + 1.6 * 10**-places + 0.0005:.{places}f}"
+    assume(float(off) != 1)  # one account is spoken of
+    assert problems(f"Globex scores {off}.", facts=facts)
 
 
 @given(value=st.integers(1, 5_000_000))

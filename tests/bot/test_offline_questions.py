@@ -89,3 +89,11 @@ def test_every_third_question_is_held_out_and_a_sixth_cannot_be_answered() -> No
     assert all((place % 3 == 2) == (q["split"] == "held_out") for place, q in enumerate(QUESTIONS))
     assert len(QUESTIONS) >= 120
     assert sum(not q["calls"] for q in QUESTIONS) >= 0.15 * len(QUESTIONS)
+
+
+def test_the_question_of_the_readme_is_one_list_and_nothing_asked_back() -> None:
+    message = plan_calls("Which of my accounts are at risk this week, and why?", build_lexicon(context(), []))
+    assert [(call["name"], call["args"]) for call in message.tool_calls] == [
+        ("find_accounts", {"owner": "me", "at_risk": True})
+    ]
+    assert not message.content

@@ -72,10 +72,10 @@ def test_a_list_is_cut_but_its_totals_are_of_all_that_match(ctx: Context, limit:
 
 def test_a_list_says_its_filters_and_never_adds_up_currencies(ctx: Context) -> None:
     found = find_accounts(ctx, owner="me", at_risk=True, segment="mid_market", renewal_within_days=60, min_arr=1000)
-    assert found.title == "at risk, mid market, of Dana Reyes, renewing within 60 days, ARR from $1,000"
-    assert find_accounts(ctx, segment="mid_market").text.startswith("3 accounts mid market, €60k + $18k ARR. First: ")
+    assert found.title == "mid market account at risk, owned by Dana Reyes, renewing within 60 days, ARR from $1,000"
+    assert find_accounts(ctx, segment="mid_market").text.startswith("3 mid market accounts: €60k + $18k ARR. First: ")
     nothing = find_accounts(ctx, plan="unknown")
-    assert (nothing.text, nothing.rows) == ("No accounts match: on unknown.", ())
+    assert (nothing.text, nothing.rows) == ("No accounts on unknown.", ())
 
 
 def test_every_figure_of_a_list_is_a_fact(ctx: Context) -> None:
@@ -86,7 +86,7 @@ def test_every_figure_of_a_list_is_a_fact(ctx: Context) -> None:
     assert facts["Acme Group", "ARR"] == (144_000.0, "USD")
     assert facts["Acme Group", "revenue at risk"] == (57_600.0, "USD")
     assert facts["Acme Group", "renewal"] == ("2026-06-13", "date")
-    assert facts["portfolio", "churning"] == (2, "accounts")
+    assert facts["portfolio", "accounts churning"] == (2, "accounts")
     assert {fact.as_of for fact in found.facts} == {TODAY}
 
 
