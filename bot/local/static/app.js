@@ -71,7 +71,15 @@ class App {
   }
 
   async load_overview() {
-    this.know(await read("state", { user: this.me }));
+    const overview = await this.mine("state");
+    if (overview) this.know(overview);
+  }
+
+  // Reads something of the person acting; nothing when they switched to another meanwhile.
+  async mine(what) {
+    const { me } = this;
+    const found = await read(what, { user: me });
+    return me === this.me ? found : null;
   }
 
   know(overview) {
@@ -97,12 +105,15 @@ class App {
   }
 
   async load_home() {
-    this.home = (await read("home", { user: this.me })).view;
+    const found = await this.mine("home");
+    if (!found) return;
+    this.home = found.view;
     if (this.route.kind === "home") this.screen.drawHome();
   }
 
   async load_modal() {
-    this.modal.show((await read("modal", { user: this.me })).view);
+    const found = await this.mine("modal");
+    if (found) this.modal.show(found.view);
   }
 
   async load_mail() {
