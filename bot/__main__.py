@@ -87,8 +87,8 @@ def import_(
 @cli.command()
 def score(as_json: Json = False) -> None:
     """Score every account for the newest day of the data."""
-    from tools.insights import refresh
     from tools.portfolio import portfolio_summary
+    from tools.refresh import refresh
 
     core = _core()
     with _friendly(), _progress() as progress:

@@ -19,7 +19,7 @@ from bot.messages import Messenger
 from bot.runtime import DEFAULT_WORKSPACE, Core, Tend
 from bot.settings import Settings, plain
 from bot.work import Queue
-from scoring.health import SCORECARDS, load_scorecard
+from scoring.scorecard import SCORECARDS, load_scorecards
 from storage.database import Database
 from storage.models import Workspace
 from storage.usage import UsageStore
@@ -36,7 +36,7 @@ def build_core(settings: Settings, *, clock: Clock = system_clock) -> Core:
         settings=settings,
         database=database,
         usage=UsageStore(settings.usage),
-        scorecard=load_scorecard(SCORECARDS / "matrix.toml"),
+        scorecards=load_scorecards(SCORECARDS, settings.data_dir / "scorecards"),
         agent=Agent(settings),
         clock=clock,
     )

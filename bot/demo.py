@@ -26,7 +26,7 @@ from bot.settings import Settings
 from storage.database import Database
 from storage.importing import import_frames
 from storage.models import Account, Workspace
-from tools import digests, insights
+from tools import digests, refresh
 from tools.context import Context
 
 log = structlog.get_logger()
@@ -224,7 +224,7 @@ class Demo:
                 source="demo portfolio",
                 progress=lambda name, done, total: report(f"importing {name}", done, total),
             )
-        insights.refresh(ctx, lambda done, total: report("scoring the history", done, total))
+        refresh.refresh(ctx, lambda done, total: report("scoring the history", done, total))
 
     def _take_in(self, ctx: Context, day: date) -> None:
         if self.world is not None:

@@ -14,7 +14,7 @@ from bot.blocks.digest import digest_blocks
 from bot.runtime import Tend
 from storage.database import changed_one, insert_new
 from storage.models import DigestSubscription, JobPeriod, WorkState
-from tools import approvals, digests, insights
+from tools import approvals, digests, refresh
 from tools.context import Context
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ def hourly(ctx: Context) -> str:
 
 
 def score_all(tend: Tend, ctx: Context) -> dict[str, Any]:
-    done = insights.refresh(ctx)
+    done = refresh.refresh(ctx)
     return {"day": done.day.isoformat(), "accounts": done.accounts, "days": done.days_written}
 
 

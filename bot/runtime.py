@@ -14,7 +14,7 @@ from bot.delivery import DeliveryWorker
 from bot.messages import Messenger
 from bot.settings import Settings
 from bot.work import Queue
-from scoring.health import Scorecard
+from scoring.scorecard import Scorecards
 from storage.database import Database
 from storage.models import Workspace
 from storage.usage import UsageStore
@@ -34,23 +34,23 @@ class Schedule(Protocol):
 
 @dataclass
 class Core:
-    """What the command line and Slack share: stores, scorecard, agent, time."""
+    """What the command line and Slack share: stores, scorecards, agent, time."""
 
     settings: Settings
     database: Database
     usage: UsageStore
-    scorecard: Scorecard
+    scorecards: Scorecards
     agent: Agent
     clock: Clock
 
     def context(self, workspace_id: str = DEFAULT_WORKSPACE, actor: Actor = SYSTEM) -> Context:
-        zone = _time_zone(self.database, workspace_id)
+        zone, choice = _workspace(self.database, workspace_id)
         return Context(
             workspace_id=workspace_id,
             actor=actor,
             database=self.database,
             usage=self.usage,
-            scorecard=self.scorecard,
+            scorecards=self.scorecards.chosen(choice),
             email_from=self.settings.email_from,
             clock=self.clock,
             time_zone=zone,
@@ -120,10 +120,11 @@ class Tend(Core):
         return self._people[key]
 
 
-def _time_zone(database: Database, workspace_id: str) -> str:
+def _workspace(database: Database, workspace_id: str) -> tuple[str, dict[str, str]]:
+    """The workspace's time zone, and its scorecard per segment."""
     with database.unbound() as session:
         workspace = session.get(Workspace, workspace_id)
-        return workspace.time_zone if workspace else "UTC"
+        return (workspace.time_zone, workspace.scorecards or {}) if workspace else ("UTC", {})
 
 
 def _slack_person(user: dict[str, Any]) -> SlackPerson:

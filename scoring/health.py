@@ -1,130 +1,23 @@
-"""Health scores from a declared scorecard, with coverage and drivers, for all accounts at once."""
+"""Health scores of all accounts at once, each with coverage, and what made or moved it."""
 
-import difflib
-import itertools
-import tomllib
+import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from scoring.catalogue import CATALOGUE
+from scoring.scorecard import Indicator, Scorecard
 
-SCORECARDS = Path(__file__).parent / "scorecards"
 FEWEST_LOSSES = 10  # below this the history says too little about how often accounts of a band leave
 PRIOR_ACCOUNTS = 20  # how many accounts at the overall rate each band's own count is blended with
+DECIMALS = 6  # of stored indicator values: they are rounded before they are scored, so a replay is exact
 
-
-class ScorecardError(ValueError):
-    """A scorecard file that cannot be used; the message names file, key and what to write instead."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Band(_Strict):
-    """A named range of the score, from its lower bound up to the next band."""
-
-    name: str
-    lower: float = Field(alias="from", ge=0, le=100)
-    colour: Literal["green", "yellow", "orange", "red"]
-    actions: tuple[str, ...] = ()
-
-
-class Indicator(_Strict):
-    """One feature of the catalogue, its share of the factor's weight, and how values become 0-100 points."""
-
-    feature: str
-    share: float = Field(gt=0, le=1)
-    points: tuple[tuple[float, float], ...] = Field(min_length=2)
-
-    @model_validator(mode="after")
-    def _check(self) -> "Indicator":
-        if self.feature not in CATALOGUE:
-            near = difflib.get_close_matches(self.feature, CATALOGUE, 1, 0.3)
-            raise ValueError(f"unknown indicator '{self.feature}', did you mean '{near[0] if near else '?'}'?")
-        values, scores = zip(*self.points, strict=True)
-        if any(b <= a for a, b in itertools.pairwise(values)):
-            raise ValueError(f"{self.feature}: the values of `points` must rise")
-        if sorted(scores) not in (list(scores), list(scores)[::-1]) or not all(0 <= s <= 100 for s in scores):
-            raise ValueError(f"{self.feature}: the scores of `points` must run one way, within 0-100")
-        return self
-
-
-class Factor(_Strict):
-    name: str
-    weight: float = Field(gt=0, le=100)
-    indicators: tuple[Indicator, ...] = Field(min_length=1)
-
-
-class Scorecard(_Strict):
-    """A health scorecard as declared in a TOML file."""
-
-    id: str
-    title: str
-    version: int
-    coverage_floor: float = Field(ge=0, le=1)
-    bands: tuple[Band, ...] = Field(min_length=1)
-    factors: tuple[Factor, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _check(self) -> "Scorecard":
-        total = sum(factor.weight for factor in self.factors)
-        if abs(total - 100) > 1e-9:
-            raise ValueError(f"the weights of the factors sum to {total:g}, not to 100")
-        for factor in self.factors:
-            if abs(sum(indicator.share for indicator in factor.indicators) - 1) > 1e-9:
-                raise ValueError(f"factor '{factor.name}': the shares of its indicators do not sum to 1")
-        names = [indicator.feature for indicator in self.indicators]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"the indicator '{twice}' stands there twice")
-        lowers = [band.lower for band in self.bands]
-        if sorted(set(lowers), reverse=True) != lowers or lowers[-1] != 0:
-            raise ValueError("bands must be listed from the highest to the one that starts at 0, without overlap")
-        return self
-
-    @cached_property
-    def indicators(self) -> tuple[Indicator, ...]:
-        return tuple(indicator for factor in self.factors for indicator in factor.indicators)
-
-    @cached_property
-    def weights(self) -> np.ndarray:
-        """Points of 100 per indicator, in the order of `indicators`."""
-        return np.array([factor.weight * i.share for factor in self.factors for i in factor.indicators])
-
-    def band(self, value: float | None) -> str | None:
-        """Name the band of a score; None without a score."""
-        return None if value is None else next(band.name for band in self.bands if value >= band.lower)
-
-    def rank(self, band: str | None) -> int:
-        """0 for the best band, rising with the risk; -1 without a band."""
-        names = [b.name for b in self.bands]
-        return names.index(band) if band in names else -1
-
-    def at_risk(self, band: str | None) -> bool:
-        """Every band but the green ones asks for attention."""
-        return any(b.name == band and b.colour != "green" for b in self.bands)
-
-
-def load_scorecard(path: Path) -> Scorecard:
-    """Read one scorecard file.
-
-    Raises:
-        ScorecardError: with the file, the key and the reason.
-    """
-    try:
-        return Scorecard.model_validate(tomllib.loads(path.read_text()))
-    except tomllib.TOMLDecodeError as error:
-        raise ScorecardError(f"{path.name}: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ScorecardError(f"{path.name}: {where}: {first['msg'].removeprefix('Value error, ')}") from error
+Raw = Sequence[float | None]
+Drivers = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -133,10 +26,9 @@ class Health:
 
     Args:
         values: 0-100, nan where coverage is below the scorecard's floor.
-        coverage: share of the scorecard's weight that had data, 0-1.
+        coverage: share of the weight that applies to the account and had data, 0-1.
         raw: accounts x indicators, the features' own values.
         points: accounts x indicators, 0-100, nan where missing.
-        effective: accounts x indicators, weights after missing ones were left out; rows sum to 1.
     """
 
     scorecard: Scorecard
@@ -145,25 +37,29 @@ class Health:
     coverage: np.ndarray
     raw: np.ndarray
     points: np.ndarray
-    effective: np.ndarray
-
-    def drivers(self, row: int) -> dict[str, dict[str, float]]:
-        """Return each present indicator's value, points, and effect on the score against the mean."""
-        means = self._means
-        return {
-            indicator.feature: {
-                "value": round(float(self.raw[row, k]), 4),
-                "points": round(float(self.points[row, k]), 2),
-                "effect": round(float((self.points[row, k] - means[k]) * self.effective[row, k]), 2),
-            }
-            for k, indicator in enumerate(self.scorecard.indicators)
-            if not np.isnan(self.points[row, k])
-        }
 
     @cached_property
-    def _means(self) -> np.ndarray:
+    def means(self) -> list[float]:
+        """Mean points of each indicator over the accounts that have it: what drivers are measured against."""
         present = ~np.isnan(self.points)
-        return np.nansum(self.points, axis=0) / np.maximum(present.sum(axis=0), 1)
+        sums = np.where(present, self.points, 0.0).sum(axis=0)
+        return [round(float(mean), 4) for mean in sums / np.maximum(present.sum(axis=0), 1)]
+
+    @cached_property
+    def bands(self) -> pl.Series:
+        """The band of each score; null without one."""
+        names = [band.name for band in reversed(self.scorecard.bands)]
+        lowers = np.array([band.lower for band in reversed(self.scorecard.bands)])
+        places = np.searchsorted(lowers, np.nan_to_num(self.values), side="right") - 1
+        found = pl.Series(names).gather(places)
+        return pl.select(pl.when(~pl.Series(np.isnan(self.values))).then(found)).to_series()
+
+    def raw_json(self) -> pl.Series:
+        """Each account's indicator values as a JSON list, in the scorecard's order."""
+        columns = [pl.Series(f"{k}", self.raw[:, k], nan_to_null=True) for k in range(self.raw.shape[1])]
+        shown = [pl.col(column.name).cast(pl.String).fill_null("null") for column in columns]
+        listed = pl.concat_str([pl.lit("["), pl.concat_str(shown, separator=","), pl.lit("]")])
+        return pl.DataFrame(columns).select(listed).to_series()
 
 
 def score(scorecard: Scorecard, features: pl.DataFrame) -> Health:
@@ -172,41 +68,123 @@ def score(scorecard: Scorecard, features: pl.DataFrame) -> Health:
     Missing indicators are left out and the rest re-weighted in proportion; they never count as zero.
 
     Args:
-        features: one row per account with `account_id` and columns of the catalogue (null = missing).
+        features: one row per account with `account_id`, `industry` and columns of the catalogue (null = missing).
     """
-    raw = np.column_stack([_column(features, i.feature) for i in scorecard.indicators])
-    points = np.column_stack([np.interp(raw[:, k], *_curve(i)) for k, i in enumerate(scorecard.indicators)])
+    raw = np.column_stack([_column(features, i) for i in scorecard.indicators])
+    applies = np.column_stack([_applies(features, i) for i in scorecard.indicators])
+    raw = np.where(applies, np.round(raw, DECIMALS), np.nan)
+    points = _points(scorecard, raw)
     present = ~np.isnan(raw)
-    points[~present] = np.nan
     weights = np.where(present, scorecard.weights, 0.0)
     total = weights.sum(axis=1)
-    effective = weights / np.maximum(total, 1e-12)[:, None]
-    values = np.nansum(points * effective, axis=1)
-    coverage = total / 100
+    values = (np.where(present, points, 0.0) * weights).sum(axis=1) / np.maximum(total, 1e-12)
+    coverage = total / np.maximum(np.where(applies, scorecard.weights, 0.0).sum(axis=1), 1e-12)
     values[coverage < max(scorecard.coverage_floor, 1e-9)] = np.nan
-    ids = features["account_id"].to_numpy()
-    return Health(scorecard, ids, np.round(values, 1), coverage, raw, points, effective)
+    return Health(scorecard, features["account_id"].to_numpy(), np.round(values, 1), coverage, raw, points)
 
 
-def loss_rates(history: pl.DataFrame) -> dict[str, float]:
+def drivers(scorecard: Scorecard, means: Sequence[float], raw: Raw) -> Drivers:
+    """Return each present indicator's value, points, and effect on the score against the mean.
+
+    Args:
+        means: the portfolio's mean points per indicator on that day.
+        raw: the account's indicator values, in the scorecard's order; None = missing.
+    """
+    points, effective = _one(scorecard, raw)
+    return {
+        feature: {
+            "value": value,
+            "points": round(float(points[k]), 2),
+            "effect": round(float((points[k] - means[k]) * effective[k]), 2),
+        }
+        for k, (feature, value) in enumerate(zip(scorecard.features, raw, strict=True))
+        if value is not None
+    }
+
+
+def contributions(scorecard: Scorecard, raw: Raw) -> dict[str, float]:
+    """Return what each present indicator adds to the score; they sum to it."""
+    points, effective = _one(scorecard, raw)
+    return {f: float(points[k] * effective[k]) for k, f in enumerate(scorecard.features) if raw[k] is not None}
+
+
+def value_of(scorecard: Scorecard, raw: Raw) -> float | None:
+    """Score one account again from stored indicator values: what `score` gave on the day."""
+    parts = contributions(scorecard, raw)
+    return round(sum(parts.values()), 1) if parts else None
+
+
+def waterfall(before: tuple[Scorecard, Raw, float], now: tuple[Scorecard, Raw, float]) -> dict[str, float]:
+    """Split the change between two stored scores into one delta per indicator.
+
+    Args:
+        before, now: scorecard, indicator values and the stored score (one decimal).
+
+    Returns:
+        Deltas in points, one decimal each, that sum exactly to `now - before`; indicators that did not move
+        are left out. An indicator that has data on one side only moves by all that it adds there.
+    """
+    old, new = contributions(*before[:2]), contributions(*now[:2])
+    exact = {name: 10 * (new.get(name, 0.0) - old.get(name, 0.0)) for name in {**old, **new}}
+    change = round(10 * now[2]) - round(10 * before[2])
+    tenths = _rounded(exact, change)
+    return {name: value / 10 for name, value in tenths.items() if value}
+
+
+def _rounded(exact: dict[str, float], total: int) -> dict[str, int]:
+    """Round to whole numbers that sum to `total`: the largest remainders go up."""
+    floors = {name: math.floor(value) for name, value in exact.items()}
+    spare = total - sum(floors.values())
+    order = sorted(exact, key=lambda name: (floors[name] - exact[name], name))
+    for turn in range(abs(spare)):
+        floors[order[turn % len(order)] if spare > 0 else order[-1 - turn % len(order)]] += 1 if spare > 0 else -1
+    return floors
+
+
+def read_raw(text: str | None) -> list[float | None]:
+    """Read stored indicator values."""
+    return json.loads(text) if text else []
+
+
+def loss_rates(counts: Sequence[tuple[str, int, int]]) -> dict[str, float]:
     """Estimate how often accounts of each band were lost within the horizon that followed.
 
     Args:
-        history: `account_id`, `band`, `lost` (bool), one row per snapshot whose horizon has fully passed.
+        counts: band, accounts scored, and how many of them were lost within the horizon; no loss twice.
 
     Returns:
         Rate per band, blended with the overall rate by `PRIOR_ACCOUNTS`; empty while fewer than
-        `FEWEST_LOSSES` different accounts were lost.
+        `FEWEST_LOSSES` accounts were lost.
     """
-    if history.filter("lost")["account_id"].n_unique() < FEWEST_LOSSES:
+    accounts, lost = sum(n for _, n, _ in counts), sum(k for _, _, k in counts)
+    if lost < FEWEST_LOSSES:
         return {}
-    overall = float(history["lost"].mean())  # type: ignore[arg-type]
-    counts = history.group_by("band").agg(pl.len().alias("n"), pl.col("lost").sum().alias("k"))
-    return {band: (k + overall * PRIOR_ACCOUNTS) / (n + PRIOR_ACCOUNTS) for band, n, k in counts.iter_rows()}
+    overall = lost / accounts
+    return {band: (k + overall * PRIOR_ACCOUNTS) / (n + PRIOR_ACCOUNTS) for band, n, k in counts}
 
 
-def _column(features: pl.DataFrame, name: str) -> np.ndarray:
+def _points(scorecard: Scorecard, raw: np.ndarray) -> np.ndarray:
+    points = np.column_stack([np.interp(raw[:, k], *_curve(i)) for k, i in enumerate(scorecard.indicators)])
+    points[np.isnan(raw)] = np.nan
+    return points
+
+
+def _one(scorecard: Scorecard, raw: Raw) -> tuple[np.ndarray, np.ndarray]:
+    """Points and effective weights of one account; missing indicators have weight 0."""
+    values = np.array([[np.nan if value is None else value for value in raw]], dtype=float)
+    weights = np.where(np.isnan(values[0]), 0.0, scorecard.weights)
+    return np.nan_to_num(_points(scorecard, values)[0]), weights / max(weights.sum(), 1e-12)
+
+
+def _column(features: pl.DataFrame, indicator: Indicator) -> np.ndarray:
+    name = indicator.feature
     return features[name].cast(pl.Float64).to_numpy() if name in features.columns else np.full(features.height, np.nan)
+
+
+def _applies(features: pl.DataFrame, indicator: Indicator) -> np.ndarray:
+    if not indicator.industries or "industry" not in features.columns:
+        return np.full(features.height, not indicator.industries)
+    return features["industry"].is_in(indicator.industries).fill_null(False).to_numpy()
 
 
 def _curve(indicator: Indicator) -> tuple[Any, Any]:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scoring.catalogue import CATALOGUE
+from scoring.health import Drivers
 
-Drivers = dict[str, dict[str, float]]
 NOTICEABLE = 3.0  # points of 100: a smaller move of an indicator is not worth a "before → now"
 
 

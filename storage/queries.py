@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, get_args
 
 import polars as pl
-from sqlalchemy import ColumnElement, DateTime, func, or_, type_coerce
+from sqlalchemy import JSON, ColumnElement, DateTime, Text, case, cast, func, or_, type_coerce
 from sqlmodel import Session, SQLModel, col, select
 
 from storage.models import (
@@ -16,6 +16,7 @@ from storage.models import (
     Goal,
     Interaction,
     Invoice,
+    ScoringRun,
     Snapshot,
     StakeholderChange,
     Subscription,
@@ -24,20 +25,6 @@ from storage.models import (
     User,
 )
 
-# What the features read of each table; the first column says when the row became known.
-FACT_COLUMNS: dict[type[SQLModel], tuple[str, ...]] = {
-    Account: ("started_on", "id", "external_id", "churned_on", "first_value_on", "renewal_on", "seats_bought",
-              "seats_used"),
-    Contact: ("joined_on", "account_id", "role", "left_on"),
-    FeatureAdoption: ("first_used_on", "account_id", "feature", "core", "last_used_on"),
-    Goal: ("stated_on", "account_id", "objective", "baseline", "target", "current", "roi", "measured_on"),
-    Interaction: ("at", "account_id", "channel", "direction", "replied"),
-    Invoice: ("issued_on", "account_id", "due_on", "paid_on", "failed_on"),
-    StakeholderChange: ("changed_on", "account_id", "kind"),
-    Subscription: ("start_on", "account_id", "seats"),
-    SurveyResponse: ("answered_on", "account_id", "kind", "score"),
-    Ticket: ("opened_at", "account_id", "resolved_at", "escalated", "self_service", "sentiment"),
-}  # fmt: skip
 POLARS_TYPES: dict[type, Any] = {
     int: pl.Int64,
     float: pl.Float64,
@@ -46,21 +33,6 @@ POLARS_TYPES: dict[type, Any] = {
     date: pl.Date,
     datetime: pl.Datetime("us"),
 }
-
-
-def facts_until(session: Session, as_of: date, account_id: int | None = None) -> dict[str, pl.DataFrame]:
-    """Read the columns that features need, of rows known on `as_of`, one frame per table name.
-
-    Args:
-        account_id: only this account; left out, all of them.
-    """
-    frames = {}
-    for model, names in FACT_COLUMNS.items():
-        where = [known_by(model, names[0], as_of)]
-        if account_id is not None:
-            where.append(getattr(model, "id" if model is Account else "account_id") == account_id)
-        frames[str(model.__tablename__)] = read_frame(session, model, names, *where)
-    return frames
 
 
 def known_by(model: type[SQLModel], column: str, as_of: date) -> ColumnElement[bool]:
@@ -77,18 +49,44 @@ def read_frame(
     """Read columns of one table into a frame with the right types, also when there is no row."""
     schema = {name: _polars_type(model, name) for name in names}
     # Times are read naive (UTC), as Polars keeps them: making each aware and naive again costs a second.
-    columns = [
-        type_coerce(getattr(model, name), DateTime) if kind == POLARS_TYPES[datetime] else getattr(model, name)
-        for name, kind in schema.items()
-    ]
+    columns = [_plain_column(getattr(model, name), kind) for name, kind in schema.items()]
     rows = session.execute(select(*columns).where(*where)).all()
     return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
+
+
+def _plain_column(column: Any, kind: Any) -> Any:
+    if kind == POLARS_TYPES[datetime]:
+        return type_coerce(column, DateTime)
+    return cast(column, Text) if isinstance(column.type, JSON) else column
 
 
 def _polars_type(model: type[SQLModel], name: str) -> Any:
     annotation: Any = model.model_fields[name].annotation
     plain = next((part for part in get_args(annotation) if part is not type(None)), annotation)
-    return POLARS_TYPES[plain]
+    return POLARS_TYPES.get(plain, pl.String)  # JSON is read as its text
+
+
+SOURCES: dict[str, Any] = {  # the column of each table that says how far its facts reach
+    "ticket": Ticket.opened_at,
+    "survey_response": SurveyResponse.answered_on,
+    "goal": Goal.measured_on,
+    "contact": Contact.joined_on,
+    "feature_adoption": FeatureAdoption.last_used_on,
+    "interaction": Interaction.at,
+    "stakeholder_change": StakeholderChange.changed_on,
+    "invoice": Invoice.issued_on,
+    "subscription": Subscription.start_on,
+}
+
+
+def freshness(session: Session, as_of: date) -> dict[str, date | None]:
+    """Return the newest day of each source's facts up to `as_of`; None for a source without any."""
+    end = datetime.combine(as_of + timedelta(days=1), time.min)
+    found: dict[str, date | None] = {}
+    for source, column in SOURCES.items():
+        newest = session.execute(select(func.max(column)).where(col(column) < end)).scalar()
+        found[source] = newest.date() if isinstance(newest, datetime) else newest
+    return found
 
 
 def newest_fact(session: Session) -> date | None:
@@ -107,40 +105,66 @@ def customers_on(as_of: date) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def snapshots_on(session: Session, day: date, scorecard: str) -> dict[int, Snapshot]:
-    """Return the snapshots of one day by account id."""
-    found = session.exec(select(Snapshot).where(Snapshot.day == day, Snapshot.scorecard == scorecard))
-    return {snapshot.account_id: snapshot for snapshot in found}
+def scored_day(session: Session, until: date) -> date | None:
+    """Return the newest day up to `until` that was scored."""
+    return session.exec(select(func.max(ScoringRun.day)).where(col(ScoringRun.day) <= until)).one()
 
 
-def snapshot_day(session: Session, scorecard: str, until: date) -> date | None:
-    """Return the newest day up to `until` that has snapshots."""
-    newest = select(func.max(Snapshot.day)).where(Snapshot.scorecard == scorecard, col(Snapshot.day) <= until)
-    return session.exec(newest).one()
+def scoring_run(session: Session, scorecard: str, day: date) -> ScoringRun:
+    """Return what the scores of one scorecard and day rest on."""
+    found = select(ScoringRun).where(ScoringRun.scorecard == scorecard, ScoringRun.day == day)
+    return session.exec(found).one()
 
 
-def unscored_accounts(session: Session, day: date, scorecard: str) -> int:
+def unscored_accounts(session: Session, day: date) -> int:
     """Count the customers of a day that have no snapshot of it."""
-    scored = select(Snapshot.account_id).where(Snapshot.day == day, Snapshot.scorecard == scorecard)
+    scored = select(Snapshot.account_id).where(Snapshot.day == day)
     wanted = select(func.count(col(Account.id))).where(*customers_on(day), col(Account.id).not_in(scored))
     return session.exec(wanted).one()
 
 
-def loss_history(session: Session, scorecard: str, until: date, horizon: int) -> pl.DataFrame:
-    """Return `account_id`, `band`, `lost` for snapshots whose horizon (days) ended by `until`."""
-    rows = session.execute(
-        select(col(Snapshot.account_id), col(Snapshot.band), col(Snapshot.day), col(Account.churned_on))
-        .join(Account, col(Account.id) == col(Snapshot.account_id))
-        .where(
-            Snapshot.scorecard == scorecard,
-            col(Snapshot.day) <= until - timedelta(days=horizon),
-            col(Snapshot.band).is_not(None),
-        )
+def losses_by_band(session: Session, scorecard: str, until: date, horizon: int) -> list[tuple[str, int, int]]:
+    """Count, per band, accounts scored and those lost within the horizon.
+
+    Days one horizon (days) apart are counted, from the newest whose horizon ended by `until`: so no loss is
+    counted twice.
+    """
+    days = session.exec(
+        select(col(ScoringRun.day))
+        .where(ScoringRun.scorecard == scorecard, col(ScoringRun.day) <= until - timedelta(days=horizon))
+        .order_by(col(ScoringRun.day).desc())
     ).all()
-    return pl.DataFrame(
-        [(a, band, bool(left and left <= day + timedelta(days=horizon))) for a, band, day, left in rows],
-        schema={"account_id": pl.Int64, "band": pl.String, "lost": pl.Boolean},
-        orient="row",
+    counts: dict[str, list[int]] = {}
+    for day in _apart(days, horizon):
+        left = col(Account.churned_on) <= day + timedelta(days=horizon)
+        columns: tuple[Any, ...] = (col(Snapshot.band), func.count(), func.sum(case((left, 1), else_=0)))
+        rows = session.execute(
+            select(*columns)
+            .join(Account, col(Account.id) == col(Snapshot.account_id))
+            .where(Snapshot.scorecard == scorecard, Snapshot.day == day, col(Snapshot.band).is_not(None))
+            .group_by(col(Snapshot.band))
+        ).all()
+        for band, accounts, lost in rows:
+            known = counts.setdefault(band, [0, 0])
+            known[0], known[1] = known[0] + accounts, known[1] + lost
+    return [(band, accounts, lost) for band, (accounts, lost) in counts.items()]
+
+
+def _apart(days: Sequence[date], gap: int) -> list[date]:
+    """Days of a falling list that lie at least `gap` days apart, the newest first."""
+    kept: list[date] = []
+    for day in days:
+        if not kept or (kept[-1] - day).days >= gap:
+            kept.append(day)
+    return kept
+
+
+def override_holds(override: Any, day: date) -> tuple[ColumnElement[bool], ...]:
+    """The condition of a health override being in force on a day."""
+    return (
+        override.starts_on <= day,
+        override.expires_on >= day,
+        or_(override.ended_on.is_(None), override.ended_on > day),
     )
 
 

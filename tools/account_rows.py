@@ -5,17 +5,21 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, func, nulls_last
+from sqlalchemy import ColumnElement, and_, case, func, nulls_last, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
+from scoring.health import Drivers, drivers, read_raw
 from scoring.reasons import Reason, reasons, strengths
+from scoring.scorecard import Scorecard
 from storage import queries
-from storage.models import Account, Snapshot
+from storage.models import Account, HealthOverride, Snapshot
 from tools.context import Context
 from tools.errors import UserError
 
-Band = Literal["healthy", "at_risk", "critical", "churning"]
+Band = Literal[
+    "healthy", "at_risk", "critical", "churning", "champion", "medium_risk", "high_risk", "low", "medium", "high"
+]  # fmt: skip
 Sort = Literal["revenue_at_risk", "arr", "health", "renewal", "trend", "name"]
 Trend = Literal["falling", "rising"]
 TREND_DAYS = 30
@@ -26,8 +30,22 @@ COMPARABLE = 0.1  # scores whose coverage differs by more rest on different data
 
 
 @dataclass(frozen=True)
+class Override:
+    """A colleague's judgement that stands in place of the computed score until it expires."""
+
+    by: str
+    note: str
+    expires_on: date
+    computed: float | None
+    computed_band: str | None
+
+
+@dataclass(frozen=True)
 class AccountRow:
-    """One account as lists show it. Amounts a year in `currency`; health 0-100 or None without enough data."""
+    """One account as lists show it. Amounts a year in `currency`; health 0-100 or None without enough data.
+
+    `health` and `band` are what counts: an override where there is one. Reasons explain the computed score.
+    """
 
     id: int
     external_id: str
@@ -46,6 +64,8 @@ class AccountRow:
     loss_probability: float | None
     reasons: tuple[Reason, ...] = ()
     strengths: tuple[Reason, ...] = ()
+    scorecard: str = ""
+    override: Override | None = None
 
     @property
     def revenue_at_risk(self) -> float | None:
@@ -80,6 +100,7 @@ class AccountQuery:
         self.ctx, self.as_of = ctx, as_of
         self.now: Any = aliased(Snapshot)
         self.before: Any = aliased(Snapshot)
+        self.override: Any = aliased(HealthOverride)
         self.where: list[ColumnElement[bool]] = [
             *queries.customers_on(as_of),
             *self._on_account(wanted),
@@ -89,6 +110,15 @@ class AccountQuery:
     @property
     def arr(self) -> Any:
         return col(Account.mrr) * 12
+
+    @property
+    def value(self) -> Any:
+        """The health that counts: a colleague's override before the computed score."""
+        return func.coalesce(self.override.value, self.now.value)
+
+    @property
+    def band(self) -> Any:
+        return func.coalesce(self.override.band, self.now.band)
 
     def _on_account(self, wanted: AccountFilter) -> Iterator[ColumnElement[bool]]:
         words = {
@@ -107,48 +137,56 @@ class AccountQuery:
             yield col(Account.renewal_on).between(self.as_of, last)
 
     def _on_health(self, wanted: AccountFilter) -> Iterator[ColumnElement[bool]]:
-        value, change = self.now.value, self.now.value - self.before.value
-        card = self.ctx.scorecard
+        change = self.now.value - self.before.value
         if wanted.at_risk is not None:
-            yield col(self.now.band).in_([b.name for b in card.bands if card.at_risk(b.name) == wanted.at_risk])
+            yield or_(*[self._in_bands(card, wanted.at_risk) for card in self.ctx.scorecards.used])
         if wanted.band:
-            yield col(self.now.band).in_(wanted.band)
+            yield self.band.in_(wanted.band)
         if wanted.min_health is not None:
-            yield value >= wanted.min_health
+            yield self.value >= wanted.min_health
         if wanted.max_health is not None:
-            yield value <= wanted.max_health
+            yield self.value <= wanted.max_health
         if wanted.trend:
             yield change <= -NOTICEABLE_TREND if wanted.trend == "falling" else change >= NOTICEABLE_TREND
 
+    def _in_bands(self, card: Scorecard, at_risk: bool) -> ColumnElement[bool]:
+        names = [band.name for band in card.bands if card.at_risk(band.name) == at_risk]
+        return and_(self.now.scorecard == card.id, self.band.in_(names))
+
     def rows(self, session: Session, sort: Sort, limit: int, offset: int = 0) -> list[AccountRow]:
-        statement = self._joined(session, select(Account, self.now, self.before)).order_by(*self._order(sort))
-        found = session.exec(statement.limit(limit).offset(offset)).all()
-        return [_row(account, now, before) for account, now, before in found]
+        statement = self.joined(session, select(Account, self.now, self.before, self.override))
+        found = session.exec(statement.order_by(*self._order(sort)).limit(limit).offset(offset)).all()
+        runs = Runs(session)
+        return [_row(runs, *each) for each in found]
 
     def totals(self, session: Session) -> tuple[int, dict[str, float]]:
-        statement = self._joined(session, select(Account.currency, func.count(), func.sum(self.arr)))
+        statement = self.joined(session, select(Account.currency, func.count(), func.sum(self.arr)))
         found = session.exec(statement.group_by(col(Account.currency))).all()
         return sum(n for _, n, _ in found), {currency: float(arr or 0) for currency, _, arr in found}
 
-    def _joined(self, session: Session, statement: Any) -> Any:
-        card = self.ctx.scorecard.id
-        mine = self.now.account_id == Account.id
+    def joined(self, session: Session, statement: Any) -> Any:
+        """Add to a statement over Account the score of the day, the one 30 days before and the override."""
+        card = card_of(self.ctx)
+        mine = and_(self.now.account_id == Account.id, self.now.day == self.as_of, self.now.scorecard == card)
         comparable = func.abs(self.now.coverage - self.before.coverage) <= COMPARABLE
-        earlier = and_(self.before.account_id == Account.id, comparable)
+        earlier = and_(
+            self.before.account_id == Account.id,
+            self.before.day == self._prior(session),
+            self.before.scorecard == card,
+            comparable,
+        )
+        holds = and_(self.override.account_id == Account.id, *queries.override_holds(self.override, self.as_of))
         return (
             statement.select_from(Account)
-            .join(self.now, and_(mine, self.now.day == self.as_of, self.now.scorecard == card), isouter=True)
-            .join(
-                self.before,
-                and_(earlier, self.before.day == self._prior(session), self.before.scorecard == card),
-                isouter=True,
-            )
+            .join(self.now, mine, isouter=True)
+            .join(self.before, earlier, isouter=True)
+            .join(self.override, holds, isouter=True)
             .where(*self.where)
         )
 
     def _prior(self, session: Session) -> date:
         wanted = self.as_of - timedelta(days=TREND_DAYS)
-        found = queries.snapshot_day(session, self.ctx.scorecard.id, wanted)
+        found = queries.scored_day(session, wanted)
         return found if found and found >= wanted - SLACK else wanted
 
     def _order(self, sort: Sort) -> list[Any]:
@@ -156,11 +194,11 @@ class AccountQuery:
         orders: dict[str, list[Any]] = {
             "revenue_at_risk": [
                 nulls_last(risk.desc()),
-                nulls_last(self.now.value),
+                nulls_last(self.value),
                 nulls_last(self.arr.desc()),
             ],
             "arr": [nulls_last(self.arr.desc())],
-            "health": [nulls_last(self.now.value)],
+            "health": [nulls_last(self.value)],
             "renewal": [nulls_last(col(Account.renewal_on))],
             "trend": [nulls_last(self.now.value - self.before.value)],
             "name": [],
@@ -187,7 +225,7 @@ def scored_day(ctx: Context, session: Session) -> date:
     Raises:
         UserError: before anything was scored, with what to do.
     """
-    found = queries.snapshot_day(session, ctx.scorecard.id, ctx.today())
+    found = queries.scored_day(session, ctx.today())
     if found is None:
         raise UserError(
             "There are no scored accounts yet. Import your accounts with "
@@ -196,9 +234,44 @@ def scored_day(ctx: Context, session: Session) -> date:
     return found
 
 
-def _row(account: Account, now: Snapshot | None, before: Snapshot | None) -> AccountRow:
-    drivers, earlier = (now.drivers if now else None), (before.drivers if before else None)
+def card_of(ctx: Context) -> Any:
+    """The id of the scorecard that scores an account, as an expression over Account."""
+    cards = ctx.scorecards
+    if not cards.choice:
+        return cards.default
+    own = [(col(Account.segment) == segment, name) for segment, name in cards.choice.items()]
+    return case(*own, else_=cards.default)
+
+
+class Runs:
+    """The scoring runs that a request needs, each read once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[tuple[str, date], tuple[Scorecard, list[float]]] = {}
+
+    def drivers(self, snapshot: Snapshot | None) -> Drivers | None:
+        """What made a stored score, against the portfolio of its day."""
+        if snapshot is None or snapshot.raw is None:
+            return None
+        card, means = self.of(snapshot)
+        return drivers(card, means, read_raw(snapshot.raw))
+
+    def of(self, snapshot: Snapshot) -> tuple[Scorecard, list[float]]:
+        """The scorecard as it was on a snapshot's day, and the portfolio's mean points."""
+        key = (snapshot.scorecard, snapshot.day)
+        if key not in self._known:
+            run = queries.scoring_run(self._session, *key)
+            self._known[key] = (Scorecard.model_validate(run.card), run.means)
+        return self._known[key]
+
+
+def _row(
+    runs: Runs, account: Account, now: Snapshot | None, before: Snapshot | None, override: HealthOverride | None
+) -> AccountRow:
+    made, earlier = runs.drivers(now), runs.drivers(before)
     value, was = (now.value if now else None), (before.value if before else None)
+    band = now.band if now else None
     return AccountRow(
         id=account.id or 0,
         external_id=account.external_id,
@@ -210,11 +283,13 @@ def _row(account: Account, now: Snapshot | None, before: Snapshot | None) -> Acc
         currency=account.currency,
         arr=None if account.mrr is None else account.mrr * 12,
         renewal_on=account.renewal_on,
-        health=value,
-        band=now.band if now else None,
+        health=override.value if override and override.value is not None else value,
+        band=override.band if override else band,
         coverage=now.coverage if now else 0.0,
         change=None if value is None or was is None else round(value - was, 1),
         loss_probability=now.loss_probability if now else None,
-        reasons=tuple(reasons(drivers, earlier)),
-        strengths=tuple(strengths(drivers)),
+        reasons=tuple(reasons(made, earlier)),
+        strengths=tuple(strengths(made)),
+        scorecard=now.scorecard if now else "",
+        override=Override(override.by, override.note, override.expires_on, value, band) if override else None,
     )

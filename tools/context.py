@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from scoring.health import Scorecard
+from scoring.scorecard import Scorecards
 from storage.database import Database
 from storage.models import Role, User
 from storage.usage import UsageStore
@@ -46,7 +46,7 @@ class Context:
     actor: Actor
     database: Database
     usage: UsageStore
-    scorecard: Scorecard
+    scorecards: Scorecards
     email_from: str
     clock: Clock = system_clock
     time_zone: str = "UTC"

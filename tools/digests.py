@@ -9,8 +9,8 @@ from sqlmodel import Session, col, select
 
 from storage import queries
 from storage.database import insert_new
-from storage.models import Account, Digest, DigestSubscription, Snapshot
-from tools.account_rows import AccountRow, rows_at_risk, scored_day
+from storage.models import Account, Digest, DigestSubscription
+from tools.account_rows import AccountQuery, AccountRow, rows_at_risk, scored_day
 from tools.accounts import add_row_facts
 from tools.context import Context
 from tools.errors import UserError
@@ -135,18 +135,10 @@ def _last_before(session: Session, channel: str, day: date) -> Digest | None:
 
 def _recovered(ctx: Context, session: Session, gone: Any, as_of: date) -> tuple[Recovered, ...]:
     """Accounts that dropped off the list: back in a green band, or no customers any more."""
-    rows = session.execute(
-        select(col(Account.name), col(Snapshot.value), col(Account.churned_on))
-        .join(
-            Snapshot,
-            (col(Snapshot.account_id) == col(Account.id))
-            & (col(Snapshot.day) == as_of)
-            & (col(Snapshot.scorecard) == ctx.scorecard.id),
-            isouter=True,
-        )
-        .where(col(Account.id).in_(list(gone)))
-        .order_by(col(Account.name))
-    ).all()
+    query = AccountQuery(ctx, as_of)
+    query.where = [col(Account.id).in_(list(gone))]
+    statement = query.joined(session, select(col(Account.name), query.value, col(Account.churned_on)))
+    rows = session.execute(statement.order_by(col(Account.name))).all()
     return tuple(Recovered(name, value, bool(left and left <= as_of)) for name, value, left in rows)
 
 
@@ -198,7 +190,8 @@ def _card(
 
 def _worse(ctx: Context, row: AccountRow, before: list[Any]) -> bool:
     health, band = before
-    lower = ctx.scorecard.rank(row.band) > ctx.scorecard.rank(band)
+    card = ctx.scorecards.of(row.segment)
+    lower = card.rank(row.band) > card.rank(band)
     return lower or (row.health is not None and health is not None and health - row.health >= WORSE)
 
 

@@ -17,8 +17,8 @@ from tools.account_rows import scored_day
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import Fact, FactSheet, Result, day
-from tools.insights import features_of
 from tools.names import resolve_account
+from tools.refresh import features_on
 
 Purpose = Literal["check_in", "risk", "renewal", "adoption", "support", "billing", "celebration", "onboarding"]
 EXPIRES_AFTER = timedelta(days=7)
@@ -102,7 +102,7 @@ def suggest_purpose(facts: dict[str, Any]) -> str:
 
 def message_facts(ctx: Context, session: Session, account: Account, as_of: date) -> dict[str, Any]:
     """Collect what may be said to the customer: the catalogue's features and a few rows in words."""
-    features = features_of(ctx, session, account, as_of)
+    features = features_on(session, ctx.usage.table(ctx.workspace_id), as_of, account)
     facts: dict[str, Any] = dict.fromkeys(CATALOGUE)
     if features.height:
         facts.update({name: features[name][0] for name in CATALOGUE if name in features.columns})

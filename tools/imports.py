@@ -6,7 +6,7 @@ from pathlib import Path
 from storage.importing import ImportReport, import_folder
 from tools.context import Context
 from tools.errors import UserError
-from tools.insights import Refreshed, refresh
+from tools.refresh import Refreshed, refresh
 
 Progress = Callable[[str, int, int], None]
 

@@ -5,12 +5,10 @@ from datetime import date
 from typing import Any
 
 import polars as pl
-from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
-from storage import queries
-from storage.models import Account, Snapshot
-from tools.account_rows import scored_day
+from storage.models import Account
+from tools.account_rows import AccountFilter, AccountQuery, scored_day
 from tools.accounts import band_words
 from tools.context import Context
 from tools.facts import FactSheet, Result, money_by_currency, plural
@@ -49,7 +47,7 @@ def portfolio_summary(ctx: Context, owner: str | None = None, segment: str | Non
         as_of = scored_day(ctx, session)
         person = find_colleague(ctx, session, owner) if owner else None
         frame = _summary_frame(ctx, session, as_of, person.email if person else None, segment)
-    bands = tuple(_band_count(frame, name) for name in [*[b.name for b in ctx.scorecard.bands], None])
+    bands = tuple(_band_count(frame, name) for name in [*ctx.scorecards.band_names, None])
     whose = f"accounts of {person.name}" if person else ""
     title = ", ".join(part for part in (whose, (segment or "").replace("_", " ")) if part)
     shown = tuple(count for count in bands if count.accounts or count.band)
@@ -64,20 +62,9 @@ def portfolio_summary(ctx: Context, owner: str | None = None, segment: str | Non
 
 
 def _summary_frame(ctx: Context, session: Session, as_of: date, owner: str | None, segment: str | None) -> pl.DataFrame:
-    where = [*queries.customers_on(as_of)]
-    where += [func.lower(Account.owner_email) == owner.lower()] if owner else []
-    where += [func.lower(Account.segment) == segment.lower()] if segment else []
-    rows = session.execute(
-        select(Account.currency, col(Account.mrr) * 12, Snapshot.band, Snapshot.value)
-        .join(
-            Snapshot,
-            (col(Snapshot.account_id) == col(Account.id))
-            & (col(Snapshot.day) == as_of)
-            & (col(Snapshot.scorecard) == ctx.scorecard.id),
-            isouter=True,
-        )
-        .where(*where)
-    ).all()
+    query = AccountQuery(ctx, as_of, AccountFilter(owner_email=owner, segment=segment))
+    statement = query.joined(session, select(Account.currency, query.arr, query.band, query.value))
+    rows = session.execute(statement).all()
     schema = {"currency": pl.String, "arr": pl.Float64, "band": pl.String, "value": pl.Float64}
     return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
 

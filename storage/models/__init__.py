@@ -23,7 +23,7 @@ from storage.models.operations import (
 )
 from storage.models.outreach import Approval, Draft, DraftState, Outbox
 from storage.models.people import Role, SlackInstallation, User, Workspace
-from storage.models.results import AccountAction, Signal, Snapshot
+from storage.models.results import AccountAction, HealthOverride, ScoringRun, Signal, Snapshot
 
 __all__ = [
     "Account",
@@ -38,6 +38,7 @@ __all__ = [
     "DraftState",
     "FeatureAdoption",
     "Goal",
+    "HealthOverride",
     "ImportRun",
     "ImportedRow",
     "Interaction",
@@ -45,6 +46,7 @@ __all__ = [
     "JobPeriod",
     "Outbox",
     "Role",
+    "ScoringRun",
     "Signal",
     "SlackInstallation",
     "SlackMessage",

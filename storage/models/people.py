@@ -3,14 +3,17 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import JSON, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from storage.models.base import UtcDateTime, WorkspaceRow
 
 
 class Workspace(SQLModel, table=True):
-    """A tenant; bound to its Slack team when the app is first connected."""
+    """A tenant; bound to its Slack team when the app is first connected.
+
+    `scorecards` names the health scorecard per segment, `*` for all others.
+    """
 
     __tablename__ = "workspace"
 
@@ -18,6 +21,7 @@ class Workspace(SQLModel, table=True):
     name: str = Field(default="", max_length=120)
     slack_team_id: str | None = Field(default=None, max_length=20, unique=True)
     time_zone: str = Field(default="UTC", max_length=60)
+    scorecards: dict[str, str] | None = Field(default=None, sa_type=JSON)
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 

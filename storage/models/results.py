@@ -10,7 +10,11 @@ from storage.models.base import UtcDateTime, WorkspaceRow
 
 
 class Snapshot(WorkspaceRow, table=True):
-    """The stored result of scoring one account on one day with one scorecard; never overwritten."""
+    """The stored result of scoring one account on one day with one scorecard; never overwritten.
+
+    `raw` holds the indicators' values as a JSON list in the order of the run's scorecard: with the run they
+    give the score again, and everything that explains it.
+    """
 
     __tablename__ = "snapshot"
     __table_args__ = (
@@ -27,7 +31,42 @@ class Snapshot(WorkspaceRow, table=True):
     band: str | None = Field(default=None, max_length=20)
     coverage: float = 0.0
     loss_probability: float | None = None
-    drivers: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    raw: str | None = None
+
+
+class ScoringRun(WorkspaceRow, table=True):
+    """What one day's scores of one scorecard rest on: the scorecard as it was, and the portfolio around them."""
+
+    __tablename__ = "scoring_run"
+    __table_args__ = (UniqueConstraint("workspace_id", "scorecard", "day"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    day: date
+    scorecard: str = Field(max_length=40)
+    version: int
+    card: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    means: list[float] = Field(default_factory=list, sa_type=JSON)
+    loss_rates: dict[str, float] = Field(default_factory=dict, sa_type=JSON)
+    freshness: dict[str, str | None] = Field(default_factory=dict, sa_type=JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class HealthOverride(WorkspaceRow, table=True):
+    """A CSM's own judgement in place of a score, for a while; `ended_on` is set when it is taken back."""
+
+    __tablename__ = "health_override"
+    __table_args__ = (Index("ix_override_account", "account_id", "expires_on"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id")
+    value: float | None = None
+    band: str = Field(max_length=20)
+    note: str = Field(max_length=1000)
+    by: str = Field(max_length=254)
+    at: datetime = Field(sa_type=UtcDateTime)
+    starts_on: date
+    expires_on: date
+    ended_on: date | None = None
 
 
 class Signal(WorkspaceRow, table=True):

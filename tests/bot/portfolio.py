@@ -13,7 +13,7 @@ from bot.settings import Settings
 from storage.importing import import_frames
 from storage.models import Role
 from tools.context import Actor, Context
-from tools.insights import refresh
+from tools.refresh import refresh
 
 NOW = datetime(2026, 11, 16, 9, tzinfo=UTC)  # a Monday
 TODAY = NOW.date()

@@ -199,7 +199,7 @@ def test_a_digest_says_what_changed_since_the_last_one(ctx: Context, office: Any
     with ctx.session() as session:
         for row in session.exec(select(Snapshot).where(Snapshot.day == TODAY)).all():
             value = {38.0: 90.0, 55.0: 49.0, 85.0: 70.0}.get(row.value or 0, row.value)  # a9, a4, a1
-            band = ctx.scorecard.band(value)
+            band = ctx.scorecards.of(None).band(value)
             session.add(Snapshot(account_id=row.account_id, day=ago(-1), scorecard="matrix", value=value, band=band))
         session.commit()
     card = digests.compose_digest(ctx, subscription, ago(-1))

@@ -1,21 +1,23 @@
 """Twelve accounts with known numbers, for tests of what the tools say about them."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
 from sqlmodel import select
 
-from scoring.health import SCORECARDS, load_scorecard
+from scoring.scorecard import SCORECARDS, load_scorecards
 from storage.database import Database, insert_rows
 from storage.importing import import_frames
-from storage.models import Account, Snapshot
+from storage.models import Account, ScoringRun, Snapshot
 from storage.usage import UsageStore
 from tools.context import Actor, Clock, Context
 
 NOW = datetime(2026, 5, 4, 9, tzinfo=UTC)  # a Monday
 TODAY = NOW.date()
-CARD = load_scorecard(SCORECARDS / "matrix.toml")
+CARDS = load_scorecards(SCORECARDS)
+CARD = CARDS.of(None)
 DANA = Actor("dana@team.example", "Dana Reyes")
 MORGAN = Actor("morgan@team.example", "Morgan Ames")
 # id, name, segment, plan, industry, revenue a month, currency, owner, days to renewal,
@@ -34,6 +36,7 @@ ACCOUNTS: tuple[tuple[Any, ...], ...] = (
     ("a11", "Juniper Farms", "mid_market", "professional", "other", 1500, "USD", "dana", -3, 60.0, 66.0, 0.1),
     ("a12", "Gone Limited", "enterprise", "enterprise", "saas", 9000, "USD", "dana", 100, 20.0, 25.0, 0.4),
 )  # fmt: skip
+DRIVERS = {"active_days_per_week": 3.0, "core_feature_share": 0.9}
 LESS_DATA = {"a6": 0.5}  # what coverage was 30 days ago, where it was not the 0.9 of today
 
 
@@ -46,7 +49,7 @@ def at(days: int) -> datetime:
 
 
 def context(database: Database, usage: UsageStore, clock: Clock = lambda: NOW, actor: Actor = DANA) -> Context:
-    return Context("main", actor, database, usage, CARD, "success@team.example", clock)
+    return Context("main", actor, database, usage, CARDS, "success@team.example", clock)
 
 
 def fill(ctx: Context) -> None:
@@ -54,6 +57,8 @@ def fill(ctx: Context) -> None:
     with ctx.session() as session:
         report = import_frames(session, ctx.usage, frames(), now=ctx.now())
         assert not report.rejects, report.rejects
+        for day in (TODAY, ago(30)):
+            insert_rows(session, ScoringRun, [run(day)])
         ids = dict(session.exec(select(Account.external_id, Account.id)).all())
         for key, *_, health, before, loss in ACCOUNTS:
             insert_rows(session, Snapshot, [snapshot(ids[key], TODAY, health, loss, 0.9 if health else 0.2)])
@@ -63,8 +68,8 @@ def fill(ctx: Context) -> None:
 
 
 def snapshot(account_id: int, day: date, health: float | None, loss: float | None, coverage: float) -> dict[str, Any]:
-    """A score with two drivers: one that pulls down more the lower the score, and one that holds up."""
-    low = {"value": 3.0, "points": 50.0, "effect": ((health or 50) - 80) / 10}
+    """A score with two drivers: three days in use a week pull down, most core features in use hold up."""
+    raw = [DRIVERS.get(feature) if health else None for feature in CARD.features]
     return {
         "account_id": account_id,
         "day": day,
@@ -74,8 +79,15 @@ def snapshot(account_id: int, day: date, health: float | None, loss: float | Non
         "band": CARD.band(health),
         "coverage": coverage,
         "loss_probability": loss,
-        "drivers": {"active_days_per_week": low, "core_feature_share": {"value": 0.9, "points": 95.0, "effect": 2.0}},
+        "raw": json.dumps(raw),
     }
+
+
+def run(day: date) -> dict[str, Any]:
+    """What the scores of a day rest on; the portfolio's mean points are such that each driver has an effect."""
+    card = CARD.model_dump(mode="json", by_alias=True)
+    means = [85.0 if feature in DRIVERS else 0.0 for feature in CARD.features]
+    return {"day": day, "scorecard": CARD.id, "version": 1, "card": card, "means": means, "created_at": NOW}
 
 
 def frames() -> dict[str, pl.DataFrame]:

@@ -11,8 +11,9 @@ from tools.account_rows import AccountRow
 from tools.accounts import account_brief, acknowledge_account, find_accounts, points, snooze_account
 from tools.context import Context
 from tools.errors import AmbiguousError, UnknownAccountError, UserError
-from tools.insights import data_day, explain_health, refresh
+from tools.insights import explain_health
 from tools.portfolio import portfolio_summary
+from tools.refresh import data_day, refresh
 
 FILTERS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "everything": ({}, ["a2", "a4", "a9", "a8", "a3", "a11", "a7", "a6", "a5", "a1", "a10"]),
@@ -123,7 +124,7 @@ def test_an_explanation_shows_the_trend_each_indicator_and_what_is_missing(ctx: 
     assert card.trends == ((30, -27.0),)
     assert [line.label for line in card.indicators] == ["days in use a week", "core features in use"]
     assert [line.weight for line in card.indicators] == [10.0, 17.5]
-    assert len(card.missing) == len(ctx.scorecard.indicators) - 2
+    assert len(card.missing) == len(ctx.scorecards.of(None).indicators) - 2
     assert card.history == ((ago(30), 62.0), (TODAY, 35.0))
     assert "Pulls down: days in use a week: 3. Holds up: core features in use: 90%. Coverage 90%." in card.text
 
@@ -211,14 +212,14 @@ def test_colleagues_are_found_by_name_and_asked_back_when_unsure(ctx: Context) -
 
 def test_before_anything_is_scored_the_answer_says_what_to_do(ctx: Context) -> None:
     empty = context(ctx.database, ctx.usage)
-    other = type(ctx)("another", DANA, ctx.database, ctx.usage, ctx.scorecard, "x@team.example", ctx.clock)
+    other = type(ctx)("another", DANA, ctx.database, ctx.usage, ctx.scorecards, "x@team.example", ctx.clock)
     assert find_accounts(empty).total == 11
     with pytest.raises(UserError, match="python -m bot import"):
         find_accounts(other)
 
 
 def test_one_workspace_never_sees_the_accounts_of_another(ctx: Context) -> None:
-    other = type(ctx)("another", DANA, ctx.database, ctx.usage, ctx.scorecard, "x@team.example", ctx.clock)
+    other = type(ctx)("another", DANA, ctx.database, ctx.usage, ctx.scorecards, "x@team.example", ctx.clock)
     fill(other)
     assert find_accounts(other, limit=100).total == 11
     assert find_accounts(ctx, limit=100).total == 11
@@ -233,7 +234,7 @@ def test_an_action_on_an_account_names_it(ctx: Context) -> None:
 
 
 def test_scoring_is_done_once_for_each_day_and_repeats_nothing(ctx: Context) -> None:
-    other = type(ctx)("fresh", DANA, ctx.database, ctx.usage, ctx.scorecard, "x@team.example", ctx.clock)
+    other = type(ctx)("fresh", DANA, ctx.database, ctx.usage, ctx.scorecards, "x@team.example", ctx.clock)
     from storage.importing import import_frames
     from tests.tools.portfolio import frames
 

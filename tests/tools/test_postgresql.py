@@ -15,8 +15,9 @@ from tools.accounts import account_brief, find_accounts
 from tools.context import Context
 from tools.drafts import draft_outreach
 from tools.errors import UserError
-from tools.insights import explain_health, refresh
+from tools.insights import explain_health
 from tools.portfolio import portfolio_summary
+from tools.refresh import refresh
 
 
 @pytest.fixture(scope="module")

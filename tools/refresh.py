@@ -1,0 +1,167 @@
+"""Score the portfolio: for the newest day of the data, and for the past that trends and records need."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+from sqlmodel import Session, col, select
+
+from scoring.features import feature_table, usage_features
+from scoring.health import Health, loss_rates, score
+from scoring.scorecard import Scorecards
+from storage import queries
+from storage.aggregates import aggregates
+from storage.database import insert_new, insert_rows
+from storage.models import Account, ScoringRun, Snapshot
+from tools.context import Context
+
+LOSS_HORIZON = 60  # days: the default report is 30-60 days of early warning
+# Days back that are scored once after an import, oldest first: trends need the near ones, loss rates the far ones.
+BACKFILL = tuple(sorted({1, 30, *range(7, 92, 7), *range(120, 361, 30)}, reverse=True))
+SNAPSHOT_KEY = ("day", "scorecard", "account_id")
+MOST_MISSED = 90  # days that are made up for after a long silence
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What one scoring run did."""
+
+    day: date
+    accounts: int
+    days_written: int
+
+
+def no_progress(done: int, total: int) -> None:
+    """Report nothing."""
+
+
+def data_day(ctx: Context) -> date | None:
+    """Return the newest day that the data describe, at most today; scores are as of it.
+
+    An import of old history is scored as of its own end: as of today, every account would look dead.
+    """
+    newest = _newest_usage(ctx)
+    if newest is None:
+        with ctx.session() as session:
+            newest = queries.newest_fact(session)
+    # A day's usage arrives during the next night: data of yesterday is today's picture.
+    fresh = newest is not None and newest >= ctx.today() - timedelta(days=3)
+    return ctx.today() if fresh else newest
+
+
+def refresh(ctx: Context, progress: Progress = no_progress) -> Refreshed:
+    """Score every account for the newest day of the data, and once for the past days that trends need.
+
+    Snapshots that are there are left as they are, so running it again changes nothing; accounts that were
+    imported after a day was scored are added to it.
+    """
+    newest = data_day(ctx)
+    if newest is None:
+        return Refreshed(ctx.today(), 0, 0)
+    missing = _days_to_score(ctx, newest)
+    usage = ctx.usage.table(ctx.workspace_id, in_memory=len(missing) > 1) if missing else None
+    accounts = 0
+    for done, day in enumerate(missing):
+        accounts = score_day(ctx, usage, day)
+        progress(done + 1, len(missing))
+    return Refreshed(newest, accounts, len(missing))
+
+
+def score_day(ctx: Context, usage: Any, as_of: date) -> int:
+    """Write one day's snapshots, in one transaction. Returns the number of accounts scored.
+
+    Args:
+        usage: the workspace's usage facts as an Ibis table, or None.
+    """
+    with ctx.session() as session:
+        features = features_on(session, usage, as_of)
+        fresh = _freshness(ctx, session, as_of)
+        for health in score_all(ctx.scorecards, features):
+            _store(ctx, session, health, as_of, fresh)
+        session.commit()
+    return features.height
+
+
+def features_on(session: Session, usage: Any, as_of: date, account: Account | None = None) -> pl.DataFrame:
+    """Return the feature table of a day, of all accounts or of one (empty when it was no customer then)."""
+    if usage is not None and account is not None:
+        usage = usage.filter(usage.account == account.external_id)
+    collected = None if usage is None else usage_features(usage, as_of).to_polars()
+    return feature_table(aggregates(session, as_of, account.id if account else None), collected, as_of)
+
+
+def score_all(cards: Scorecards, features: pl.DataFrame) -> list[Health]:
+    """Score every account with the scorecard of its segment."""
+    own = pl.col("segment").replace_strict(dict(cards.choice), default=cards.default, return_dtype=pl.String)
+    chosen = features.with_columns(own.fill_null(cards.default).alias("card")) if cards.choice else features
+    parts = [(card, chosen.filter(pl.col("card") == card.id) if cards.choice else chosen) for card in cards.used]
+    return [score(card, part) for card, part in parts if part.height]
+
+
+def _store(ctx: Context, session: Session, health: Health, as_of: date, fresh: dict[str, str | None]) -> None:
+    card = health.scorecard
+    rates = loss_rates(queries.losses_by_band(session, card.id, as_of, LOSS_HORIZON))
+    run = {
+        "day": as_of,
+        "scorecard": card.id,
+        "version": card.version,
+        "card": card.model_dump(mode="json", by_alias=True),
+        "means": health.means,
+        "loss_rates": rates,
+        "freshness": fresh,
+        "created_at": ctx.now(),
+    }
+    insert_new(session, ScoringRun, run, ("scorecard", "day"))
+    insert_rows(session, Snapshot, _snapshots(health, as_of, rates).to_dicts(), unless=SNAPSHOT_KEY)
+
+
+def _snapshots(health: Health, as_of: date, rates: dict[str, float]) -> pl.DataFrame:
+    card = health.scorecard
+    frame = pl.DataFrame(
+        {
+            "account_id": health.account_ids,
+            "value": pl.Series(health.values, nan_to_null=True),
+            "band": health.bands,
+            "coverage": health.coverage.round(4),
+            "raw": health.raw_json(),
+        }
+    )
+    rate = pl.col("band").replace_strict(rates, default=None, return_dtype=pl.Float64)
+    return frame.with_columns(
+        pl.lit(as_of).alias("day"),
+        pl.lit(card.id).alias("scorecard"),
+        pl.lit(card.version).alias("scorecard_version"),
+        rate.alias("loss_probability"),
+    )
+
+
+def _freshness(ctx: Context, session: Session, as_of: date) -> dict[str, str | None]:
+    newest = queries.freshness(session, as_of)
+    newest["usage"] = _newest_usage(ctx, as_of)
+    return {source: day.isoformat() if day else None for source, day in newest.items()}
+
+
+def _newest_usage(ctx: Context, until: date | None = None) -> date | None:
+    usage = ctx.usage.table(ctx.workspace_id)
+    if usage is None:
+        return None
+    found: date | None = usage.filter(usage.day <= (until or ctx.today())).day.max().to_pyarrow().as_py()
+    return found
+
+
+def _days_to_score(ctx: Context, newest: date) -> list[date]:
+    """The newest day and, the first time, days of the past; later, days that were stepped over."""
+    with ctx.session() as session:
+        started = session.exec(select(col(Account.started_on)).order_by(col(Account.started_on))).first()
+        last = queries.scored_day(session, newest)
+        unscored = queries.unscored_accounts(session, newest)
+    if last is None:
+        past = [newest - timedelta(days=back) for back in BACKFILL]
+        first = (started or newest) + timedelta(days=28)
+        return [*(day for day in past if day >= first), newest]
+    if last == newest:
+        return [newest] if unscored else []
+    return [last + timedelta(days=n) for n in range(1, (newest - last).days + 1)][-MOST_MISSED:]
