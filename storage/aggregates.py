@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Date, DateTime, Float, Select, and_, case, func, or_, select, type_coerce
+from sqlalchemy import Date, DateTime, Float, Select, and_, case, func, or_, select, true, type_coerce
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Session, col
@@ -30,7 +30,9 @@ from storage.queries import known_by, read_frame
 
 LONG_COMMENT = 40  # characters: below, an answer's comment says little
 YEAR = 365  # days: older rows no longer say how an account is
+TALKS = 180  # days of interactions that are read: a quarter, and the one before it to compare with
 Statement = Select[Any]
+NEWEST = "newest_hours"  # the column of a frame that says how many hours before `as_of` its newest row is
 
 
 class HoursBetween(FunctionElement[float]):
@@ -115,6 +117,12 @@ def _share(condition: Any, of: Any) -> Any:
     return func.avg(case((and_(of, condition), 1.0), (and_(of, condition.is_(False)), 0.0)))
 
 
+def _newest(column: Any, as_of: date) -> Any:
+    """How old the newest row is: what a source's freshness is told from."""
+    midnight = type_coerce(datetime.combine(as_of, time.min), DateTime)
+    return HoursBetween(func.max(column), midnight).label(NEWEST)
+
+
 def _mean(value: Any, of: Any) -> Any:
     return func.avg(case((of, value)))
 
@@ -127,22 +135,35 @@ def tickets(as_of: date) -> Statement:
     return (
         select(
             col(Ticket.account_id).label("account_id"),
-            _count(quarter).label("tickets_90d"),
+            _newest(at, as_of),
+            func.count().label("tickets_90d"),
             _count(_since(at, as_of, 28)).label("tickets_28d"),
             _count(and_(_since(at, as_of, 56), ~_since(at, as_of, 28))).label("tickets_prior_28d"),
             _count(_since(at, as_of, 7)).label("tickets_7d"),
-            _count(~solved).label("open_tickets"),
-            _mean(HoursBetween(at, done), and_(quarter, solved)).label("resolution_hours"),
-            _count(and_(quarter, col(Ticket.escalated))).label("escalated_tickets_90d"),
-            _count(and_(~solved, col(Ticket.escalated))).label("open_escalations"),
-            _share(col(Ticket.self_service), quarter).label("self_service_share"),
-            _mean(col(Ticket.sentiment), quarter).label("ticket_sentiment_90d"),
+            _mean(HoursBetween(at, done), solved).label("resolution_hours"),
+            _count(col(Ticket.escalated)).label("escalated_tickets_90d"),
+            _share(col(Ticket.self_service), true()).label("self_service_share"),
+            func.avg(col(Ticket.sentiment)).label("ticket_sentiment_90d"),
             _mean(col(Ticket.sentiment), _since(at, as_of, 14)).label("ticket_sentiment_14d"),
-            _mean(col(Ticket.csat), quarter).label("ticket_csat_90d"),
-            _count(and_(quarter, category == "feature_request")).label("feature_requests_90d"),
-            _count(and_(quarter, category.in_(("training", "training_request")))).label("training_requests_90d"),
+            func.avg(col(Ticket.csat)).label("ticket_csat_90d"),
+            _count(category == "feature_request").label("feature_requests_90d"),
+            _count(category.in_(("training", "training_request"))).label("training_requests_90d"),
         )
-        .where(_until(at, as_of), or_(_since(at, as_of, YEAR), done.is_(None)))
+        .where(_until(at, as_of), quarter)
+        .group_by(col(Ticket.account_id))
+    )
+
+
+def open_tickets(as_of: date) -> Statement:
+    """Support requests that wait for their solution, however old."""
+    return (
+        select(
+            col(Ticket.account_id).label("account_id"),
+            func.count().label("open_tickets"),
+            _count(col(Ticket.escalated)).label("open_escalations"),
+        )
+        .where(_until(col(Ticket.opened_at), as_of))
+        .where(or_(col(Ticket.resolved_at).is_(None), ~_until(col(Ticket.resolved_at), as_of)))
         .group_by(col(Ticket.account_id))
     )
 
@@ -162,6 +183,7 @@ def surveys(as_of: date) -> Statement:
 
     return select(
         rows.account_id.label("account_id"),
+        _newest(rows.answered_on, as_of),
         nps(1).label("nps"),
         (nps(1) - nps(2)).label("nps_change"),
         _mean(rows.score, and_(rows.kind == "csat", recent)).label("csat"),
@@ -187,6 +209,7 @@ def goals(as_of: date) -> Statement:
     last, before = rows.newest == 1, and_(rows.old, rows.newest_old == 1)
     return select(
         rows.account_id.label("account_id"),
+        _newest(rows.measured_on, as_of),
         _mean(rows.roi, last).label("roi_percent"),
         _mean(rows.efficiency_gain, last).label("efficiency_gain"),
         _mean(done, last).label("goal_attainment"),
@@ -205,6 +228,7 @@ def contacts(as_of: date) -> Statement:
     return (
         select(
             col(Contact.account_id).label("account_id"),
+            _newest(col(Contact.joined_on), as_of),
             holds("champion").label("champion_present"),
             holds("executive_sponsor").label("sponsor_present"),
         )
@@ -216,7 +240,7 @@ def contacts(as_of: date) -> Statement:
 def interactions(as_of: date) -> Statement:
     """Answers, attendance and what they do of their own accord."""
     at, channel = col(Interaction.at), col(Interaction.channel)
-    quarter, before = _since(at, as_of, 90), and_(_since(at, as_of, 180), ~_since(at, as_of, 90))
+    quarter, before = _since(at, as_of, 90), and_(_since(at, as_of, TALKS), ~_since(at, as_of, 90))
     inbound, replied = col(Interaction.direction) == "in", col(Interaction.replied)
     sent = and_(channel == "email", ~inbound)
     invited = and_(channel == "meeting", col(Interaction.attendees).is_not(None))
@@ -226,6 +250,7 @@ def interactions(as_of: date) -> Statement:
     return (
         select(
             col(Interaction.account_id).label("account_id"),
+            _newest(at, as_of),
             _share(replied, and_(quarter, sent)).label("reply_rate_90d"),
             _share(replied, and_(before, sent)).label("reply_rate_prior_90d"),
             _share(col(Interaction.opened), and_(quarter, sent)).label("email_open_rate_90d"),
@@ -236,7 +261,7 @@ def interactions(as_of: date) -> Statement:
             _share(came, and_(quarter, invited)).label("attendance_rate_90d"),
             _share(came, and_(before, invited)).label("attendance_prior_90d"),
         )
-        .where(_until(at, as_of), _since(at, as_of, YEAR))
+        .where(_until(at, as_of), _since(at, as_of, TALKS))
         .group_by(col(Interaction.account_id))
     )
 
@@ -249,6 +274,7 @@ def stakeholders(as_of: date) -> Statement:
     return (
         select(
             col(StakeholderChange.account_id).label("account_id"),
+            _newest(day, as_of),
             _count(left).label("stakeholders_left_90d"),
             _count(and_(left, col(StakeholderChange.role) == "champion")).label("champion_left_90d"),
             _count(and_(quarter, kind == "role_changed")).label("role_changes_90d"),
@@ -269,6 +295,7 @@ def invoices(as_of: date) -> Statement:
     return (
         select(
             col(Invoice.account_id).label("account_id"),
+            _newest(col(Invoice.issued_on), as_of),
             _count(and_(_until(failed, as_of), _since(failed, as_of, 90))).label("failed_payments_90d"),
             _count(and_(_until(failed, as_of), _since(failed, as_of, 14))).label("failed_payments_14d"),
             HoursBetween(overdue, midnight).label("hours_overdue"),
@@ -299,6 +326,7 @@ def subscriptions(as_of: date) -> Statement:
 
     return select(
         rows.account_id.label("account_id"),
+        _newest(rows.start_on, as_of),
         (value(rows.seats, now) / func.nullif(1.0 * value(rows.seats, before), 0) - 1).label("seat_growth_90d"),
         (value(rows.mrr, now) / func.nullif(1.0 * value(rows.mrr, before), 0) - 1).label("mrr_change_90d"),
     ).group_by(rows.account_id)
@@ -306,6 +334,7 @@ def subscriptions(as_of: date) -> Statement:
 
 STATEMENTS: dict[str, Callable[[date], Statement]] = {
     "ticket": tickets,
+    "open_ticket": open_tickets,
     "survey_response": surveys,
     "goal": goals,
     "contact": contacts,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
@@ -96,6 +97,29 @@ def insert_rows(
     for start in range(0, len(filled), CHUNK):
         session.connection().execute(statement, filled[start : start + CHUNK])
     return len(filled)
+
+
+def insert_frame(session: Session, model: type[WorkspaceRow], frame: pl.DataFrame, unless: Sequence[str] = ()) -> int:
+    """Insert the rows of a frame, several times quicker than `insert_rows`; columns as in the table.
+
+    Args:
+        unless: columns of a unique key; rows whose key is there already are left out.
+    """
+    if not frame.height:
+        return 0
+    dialect = session.get_bind().dialect
+    filled = frame.with_columns(pl.lit(session.info["workspace_id"]).alias("workspace_id"))
+    if dialect.name == "sqlite":  # what SQLAlchemy would write, one value at a time
+        filled = filled.with_columns(
+            pl.col(pl.Date).dt.strftime("%Y-%m-%d"), pl.col(pl.Datetime).dt.strftime("%Y-%m-%d %H:%M:%S.%6f")
+        )
+    names = ", ".join(dialect.identifier_preparer.quote(name) for name in filled.columns)
+    marks = ", ".join(["?" if dialect.paramstyle == "qmark" else "%s"] * filled.width)
+    conflict = f" ON CONFLICT (workspace_id, {', '.join(unless)}) DO NOTHING" if unless else ""
+    statement = f"INSERT INTO {_table(model).name} ({names}) VALUES ({marks}){conflict}"
+    for part in filled.iter_slices(CHUNK):
+        session.connection().exec_driver_sql(statement, part.rows())
+    return frame.height
 
 
 def insert_new(session: Session, model: type[WorkspaceRow], row: dict[str, Any], key: Sequence[str]) -> bool:

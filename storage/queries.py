@@ -12,13 +12,9 @@ from storage.models import (
     Account,
     AccountAction,
     Contact,
-    FeatureAdoption,
-    Goal,
     Interaction,
-    Invoice,
     ScoringRun,
     Snapshot,
-    StakeholderChange,
     Subscription,
     SurveyResponse,
     Ticket,
@@ -64,29 +60,6 @@ def _polars_type(model: type[SQLModel], name: str) -> Any:
     annotation: Any = model.model_fields[name].annotation
     plain = next((part for part in get_args(annotation) if part is not type(None)), annotation)
     return POLARS_TYPES.get(plain, pl.String)  # JSON is read as its text
-
-
-SOURCES: dict[str, Any] = {  # the column of each table that says how far its facts reach
-    "ticket": Ticket.opened_at,
-    "survey_response": SurveyResponse.answered_on,
-    "goal": Goal.measured_on,
-    "contact": Contact.joined_on,
-    "feature_adoption": FeatureAdoption.last_used_on,
-    "interaction": Interaction.at,
-    "stakeholder_change": StakeholderChange.changed_on,
-    "invoice": Invoice.issued_on,
-    "subscription": Subscription.start_on,
-}
-
-
-def freshness(session: Session, as_of: date) -> dict[str, date | None]:
-    """Return the newest day of each source's facts up to `as_of`; None for a source without any."""
-    end = datetime.combine(as_of + timedelta(days=1), time.min)
-    found: dict[str, date | None] = {}
-    for source, column in SOURCES.items():
-        newest = session.execute(select(func.max(column)).where(col(column) < end)).scalar()
-        found[source] = newest.date() if isinstance(newest, datetime) else newest
-    return found
 
 
 def newest_fact(session: Session) -> date | None:

@@ -1,5 +1,6 @@
 """Score the portfolio: for the newest day of the data, and for the past that trends and records need."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,8 +13,8 @@ from scoring.features import feature_table, usage_features
 from scoring.health import Health, loss_rates, score
 from scoring.scorecard import Scorecards
 from storage import queries
-from storage.aggregates import aggregates
-from storage.database import insert_new, insert_rows
+from storage.aggregates import NEWEST, aggregates
+from storage.database import insert_frame, insert_new
 from storage.models import Account, ScoringRun, Snapshot
 from tools.context import Context
 
@@ -77,8 +78,9 @@ def score_day(ctx: Context, usage: Any, as_of: date) -> int:
         usage: the workspace's usage facts as an Ibis table, or None.
     """
     with ctx.session() as session:
-        features = features_on(session, usage, as_of)
-        fresh = _freshness(ctx, session, as_of)
+        facts = aggregates(session, as_of)
+        features = feature_table(facts, _collected(usage, as_of), as_of)
+        fresh = freshness(facts, _newest_usage(ctx, as_of), as_of)
         for health in score_all(ctx.scorecards, features):
             _store(ctx, session, health, as_of, fresh)
         session.commit()
@@ -89,8 +91,12 @@ def features_on(session: Session, usage: Any, as_of: date, account: Account | No
     """Return the feature table of a day, of all accounts or of one (empty when it was no customer then)."""
     if usage is not None and account is not None:
         usage = usage.filter(usage.account == account.external_id)
-    collected = None if usage is None else usage_features(usage, as_of).to_polars()
-    return feature_table(aggregates(session, as_of, account.id if account else None), collected, as_of)
+    facts = aggregates(session, as_of, account.id if account else None)
+    return feature_table(facts, _collected(usage, as_of), as_of)
+
+
+def _collected(usage: Any, as_of: date) -> pl.DataFrame | None:
+    return None if usage is None else usage_features(usage, as_of).to_polars()
 
 
 def score_all(cards: Scorecards, features: pl.DataFrame) -> list[Health]:
@@ -101,7 +107,7 @@ def score_all(cards: Scorecards, features: pl.DataFrame) -> list[Health]:
     return [score(card, part) for card, part in parts if part.height]
 
 
-def _store(ctx: Context, session: Session, health: Health, as_of: date, fresh: dict[str, str | None]) -> None:
+def _store(ctx: Context, session: Session, health: Health, as_of: date, fresh: dict[str, date | None]) -> None:
     card = health.scorecard
     rates = loss_rates(queries.losses_by_band(session, card.id, as_of, LOSS_HORIZON))
     run = {
@@ -111,11 +117,11 @@ def _store(ctx: Context, session: Session, health: Health, as_of: date, fresh: d
         "card": card.model_dump(mode="json", by_alias=True),
         "means": health.means,
         "loss_rates": rates,
-        "freshness": fresh,
+        "freshness": {source: day.isoformat() if day else None for source, day in fresh.items()},
         "created_at": ctx.now(),
     }
     insert_new(session, ScoringRun, run, ("scorecard", "day"))
-    insert_rows(session, Snapshot, _snapshots(health, as_of, rates).to_dicts(), unless=SNAPSHOT_KEY)
+    insert_frame(session, Snapshot, _snapshots(health, as_of, rates), unless=SNAPSHOT_KEY)
 
 
 def _snapshots(health: Health, as_of: date, rates: dict[str, float]) -> pl.DataFrame:
@@ -138,10 +144,17 @@ def _snapshots(health: Health, as_of: date, rates: dict[str, float]) -> pl.DataF
     )
 
 
-def _freshness(ctx: Context, session: Session, as_of: date) -> dict[str, str | None]:
-    newest = queries.freshness(session, as_of)
-    newest["usage"] = _newest_usage(ctx, as_of)
-    return {source: day.isoformat() if day else None for source, day in newest.items()}
+def freshness(facts: dict[str, pl.DataFrame], newest_usage: date | None, as_of: date) -> dict[str, date | None]:
+    """Return the newest day of each source's facts up to `as_of`; None where there is none of late."""
+    found: dict[str, date | None] = {"usage": newest_usage}
+    for source, frame in facts.items():
+        if NEWEST in frame.columns:
+            hours = frame[NEWEST].cast(pl.Float64).min()
+            # An hour of the day itself is "after" its midnight, hence below zero.
+            found[source] = None if hours is None else as_of - timedelta(days=math.ceil(float(hours) / 24))  # type: ignore[arg-type]
+    if (adopted := facts["feature_adoption"]["last_used_on"].max()) is not None:
+        found["feature_adoption"] = min(adopted, as_of)  # type: ignore[assignment]
+    return found
 
 
 def _newest_usage(ctx: Context, until: date | None = None) -> date | None:

@@ -14,9 +14,10 @@ KEY_FEATURE_USES = 3  # a feature used less often before was never a habit
 # Counts that are 0, not unknown, for an account without rows when the source has rows of others.
 COUNTS = {
     "ticket": (
-        "tickets_90d", "tickets_28d", "tickets_prior_28d", "tickets_7d", "open_tickets", "escalated_tickets_90d",
-        "open_escalations", "feature_requests_90d", "training_requests_90d",
+        "tickets_90d", "tickets_28d", "tickets_prior_28d", "tickets_7d", "escalated_tickets_90d",
+        "feature_requests_90d", "training_requests_90d",
     ),
+    "open_ticket": ("open_tickets", "open_escalations"),
     "interaction": ("in_app_actions_90d", "community_posts_90d", "meetings_90d"),
     "stakeholder_change": ("stakeholders_left_90d", "champion_left_90d", "role_changes_90d", "contacts_joined_90d"),
     "invoice": ("failed_payments_90d", "failed_payments_14d", "hours_overdue"),
@@ -40,7 +41,7 @@ def feature_table(facts: dict[str, pl.DataFrame], usage: pl.DataFrame | None, as
     table = table.join(_limits(facts["account"], usage), on="account_id", how="left")
     for name, frame in facts.items():
         if name not in ("account", "feature_adoption"):
-            table = _joined(table, frame, COUNTS.get(name, ()))
+            table = _joined(table, frame.drop("newest_hours", strict=False), COUNTS.get(name, ()))
     return _completed(table.with_columns(_derived(table)))
 
 

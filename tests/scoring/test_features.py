@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from sqlmodel import Session, SQLModel
 
 from scoring.catalogue import CATALOGUE
 from scoring.features import feature_table, usage_features
+from storage import models
+from storage.aggregates import aggregates
+from storage.database import Database
 
 AS_OF = date(2026, 5, 10)
 D, T, S, N, B = pl.Date, pl.Datetime("us"), pl.String, pl.Float64, pl.Boolean
@@ -30,6 +34,22 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "ticket": {"opened_at": T, "account_id": pl.Int64, "resolved_at": T, "escalated": B, "self_service": B,
                "sentiment": N},
 }  # fmt: skip
+
+
+MODELS: dict[str, type[SQLModel]] = {
+    str(model.__tablename__): model  # type: ignore[attr-defined]
+    for model in (
+        models.Account, models.Contact, models.FeatureAdoption, models.Goal, models.Interaction, models.Invoice,
+        models.StakeholderChange, models.Subscription, models.SurveyResponse, models.Ticket,
+    )
+}  # fmt: skip
+FILLERS: dict[str, dict[str, Any]] = {  # what the tables ask for besides
+    "account": {"name": "An account"},
+    "contact": {"name": "A contact"},
+    "invoice": {"amount": 1.0},
+    "stakeholder_change": {"contact_name": "A contact"},
+    "subscription": {"plan": "starter"},
+}
 
 
 def ago(days: int) -> date:
@@ -95,9 +115,18 @@ LATER: dict[str, list[tuple[Any, ...]]] = {
 }  # fmt: skip
 
 
-def frames(*parts: dict[str, list[tuple[Any, ...]]]) -> dict[str, pl.DataFrame]:
+def stored(session: Session, *parts: dict[str, list[tuple[Any, ...]]]) -> dict[str, pl.DataFrame]:
+    """Write facts to a database and return what it says of the day."""
     rows = {name: [row for part in parts for row in part.get(name, [])] for name in SCHEMAS}
-    return {name: pl.DataFrame(rows[name], schema=schema, orient="row") for name, schema in SCHEMAS.items()}
+    known = {row[1] for row in rows["account"]}
+    mentioned = {row[1] for name, part in rows.items() if name != "account" for row in part}
+    rows["account"] += [(ago(-1), n, f"a{n}", None, None, None, None, None) for n in sorted(mentioned - known)]
+    for name, model in MODELS.items():
+        for n, row in enumerate(rows[name]):
+            values = dict(zip(SCHEMAS[name], row, strict=True)) | FILLERS.get(name, {})
+            session.add(model(**{"external_id": f"{name}{n}", **values}))
+        session.flush()
+    return aggregates(session, AS_OF)
 
 
 def usage(days: dict[int, int]) -> pl.DataFrame:
@@ -110,15 +139,29 @@ def usage(days: dict[int, int]) -> pl.DataFrame:
     return usage_features(ibis.memtable(facts), AS_OF).to_polars()
 
 
-def features(*parts: dict[str, list[tuple[Any, ...]]], used: pl.DataFrame | None = None) -> pl.DataFrame:
-    return feature_table(frames(*parts), used, AS_OF)
+class Features:
+    """Feature tables of facts, each written to a database and taken back."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __call__(self, *parts: dict[str, list[tuple[Any, ...]]], used: pl.DataFrame | None = None) -> pl.DataFrame:
+        with self._database.session("main") as session:
+            found = feature_table(stored(session, *parts), used, AS_OF)
+            session.rollback()
+        return found
+
+
+@pytest.fixture
+def features(any_database: Database) -> Features:
+    return Features(any_database)
 
 
 def row(account_id: int, found: pl.DataFrame) -> dict[str, Any]:
     return found.row(by_predicate=pl.col("account_id") == account_id, named=True)
 
 
-def test_one_row_for_each_customer_of_the_day_with_every_feature() -> None:
+def test_one_row_for_each_customer_of_the_day_with_every_feature(features: Features) -> None:
     found = features(FACTS)
     assert found["account_id"].to_list() == [1, 2, 4]
     assert set(CATALOGUE) <= set(found.columns)
@@ -133,7 +176,7 @@ EXPECTED = {
     "feature_share": 2 / 3,
     "tickets_per_month": 1,
     "open_tickets": 1,
-    "resolution_hours": 20,  # the median of 30 and 10 hours
+    "resolution_hours": 20,  # the mean of 30 and 10 hours
     "escalated_tickets_90d": 1,
     "self_service_share": 1 / 3,
     "ticket_sentiment_90d": 0,
@@ -152,11 +195,11 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_feature_has_the_number_that_the_facts_give(name: str) -> None:
+def test_a_feature_has_the_number_that_the_facts_give(name: str, features: Features) -> None:
     assert row(1, features(FACTS))[name] == pytest.approx(EXPECTED[name])
 
 
-def test_the_rate_of_use_is_taken_over_four_weeks() -> None:
+def test_the_rate_of_use_is_taken_over_four_weeks(features: Features) -> None:
     used = usage({0: 4, 1: 2, 27: 2, 28: 10, 40: 6, 56: 99, 400: 99})
     found = row(1, features(FACTS, used=used))
     assert found["active_days_per_week"] == 3 / 4
@@ -166,12 +209,12 @@ def test_the_rate_of_use_is_taken_over_four_weeks() -> None:
     assert found["days_since_use"] == 0
 
 
-def test_without_facts_a_feature_is_missing_and_not_zero() -> None:
+def test_without_facts_a_feature_is_missing_and_not_zero(features: Features) -> None:
     bare = row(1, features({"account": [(ago(400), 1, "a1", None, None, None, None, None)]}))
-    assert {name for name in CATALOGUE if bare[name] is not None} == {"tenure_days"}
+    assert {name for name in CATALOGUE if bare[name] is not None} == {"tenure_days", "related_accounts"}
 
 
-def test_an_account_without_rows_counts_as_zero_where_others_have_rows() -> None:
+def test_an_account_without_rows_counts_as_zero_where_others_have_rows(features: Features) -> None:
     silent = row(4, features(FACTS))
     zeros = ("tickets_per_month", "open_tickets", "escalated_tickets_90d", "failed_payments_90d", "days_overdue")
     assert [silent[name] for name in (*zeros, "stakeholders_left_90d")] == [0] * 6
@@ -179,26 +222,26 @@ def test_an_account_without_rows_counts_as_zero_where_others_have_rows() -> None
     assert silent["reply_rate_90d"] is None
 
 
-def test_a_champion_who_left_is_not_present() -> None:
+def test_a_champion_who_left_is_not_present(features: Features) -> None:
     assert row(2, features(FACTS))["champion_present"] == 0
 
 
-def test_a_goal_whose_target_is_its_baseline_has_no_attainment() -> None:
+def test_a_goal_whose_target_is_its_baseline_has_no_attainment(features: Features) -> None:
     assert row(2, features(FACTS))["goal_attainment"] is None
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_nothing_that_a_table_learns_later_changes_the_features(name: str) -> None:
+def test_nothing_that_a_table_learns_later_changes_the_features(name: str, features: Features) -> None:
     assert_frame_equal(features(FACTS, {name: LATER[name]}), features(FACTS))
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_nothing_of_later_is_read_where_it_is_all_there_is(name: str) -> None:
+def test_nothing_of_later_is_read_where_it_is_all_there_is(name: str, features: Features) -> None:
     accounts = {"account": [(ago(400), 1, "a1", None, None, None, None, None), FACTS["account"][3]]}
     assert_frame_equal(features(accounts, {name: LATER[name]}), features(accounts))
 
 
-def test_values_that_a_known_row_gets_later_do_not_change_the_features() -> None:
+def test_values_that_a_known_row_gets_later_do_not_change_the_features(features: Features) -> None:
     """Paid, failed, resolved, left, lost and first value: each has its own date."""
     later = {
         "account": [(ago(400), 1, "a1", ago(-3), ago(-1), ago(-50), 20, 15)],
@@ -243,7 +286,7 @@ def test_a_level_such_as_storage_does_not_make_a_day_active() -> None:
     assert found["last_active"].item() is None
 
 
-def test_a_feature_that_is_a_measure_of_use_is_read_from_the_use() -> None:
+def test_a_feature_that_is_a_measure_of_use_is_read_from_the_use(features: Features) -> None:
     facts = pl.DataFrame({"account": ["a1"] * 2, "day": [ago(2), ago(40)], "reports": [3, 0], "export": [0, 5]})
     found = features(FACTS, used=usage_features(ibis.memtable(facts), AS_OF).to_polars())
     assert row(1, found)["core_feature_share"] == 0.5

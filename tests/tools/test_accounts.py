@@ -140,7 +140,7 @@ def test_a_trend_is_against_the_newest_score_within_a_week_of_the_day(ctx: Conte
 
 def test_an_account_without_enough_data_says_what_is_missing(ctx: Context) -> None:
     card = explain_health(ctx, "Iris Studio")
-    assert card.text.startswith("Iris Studio has not enough data for a score: coverage 20%. Missing: time to first")
+    assert card.text.startswith("Iris Studio has not enough data for a score: coverage 20%. Missing: core features")
 
 
 def test_the_summary_adds_up(ctx: Context) -> None:
