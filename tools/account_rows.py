@@ -36,6 +36,7 @@ class Override:
     by: str
     note: str
     expires_on: date
+    value: float | None
     computed: float | None
     computed_band: str | None
 
@@ -291,5 +292,9 @@ def _row(
         reasons=tuple(reasons(made, earlier)),
         strengths=tuple(strengths(made)),
         scorecard=now.scorecard if now else "",
-        override=Override(override.by, override.note, override.expires_on, value, band) if override else None,
+        override=_override(override, value, band),
     )
+
+
+def _override(made: HealthOverride | None, value: float | None, band: str | None) -> Override | None:
+    return Override(made.by, made.note, made.expires_on, made.value, value, band) if made else None

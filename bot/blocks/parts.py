@@ -47,6 +47,16 @@ def actions(*buttons: Block) -> Block:
     return {"type": "actions", "elements": list(buttons)}
 
 
+def field(name: str, label: str, element: Block, optional: bool = False) -> Block:
+    """One input of a modal; its value comes back under `name`."""
+    plain = {"type": "plain_text", "text": label}
+    return {"type": "input", "block_id": name, "label": plain, "element": element, "optional": optional}
+
+
+def option(label: str, value: str) -> Block:
+    return {"text": {"type": "plain_text", "text": shorten(label, BUTTON)}, "value": value}
+
+
 def divider() -> Block:
     return {"type": "divider"}
 

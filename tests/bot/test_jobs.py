@@ -16,8 +16,10 @@ from bot.jobs import LEASE, Job, digest_period, post_digest, run_due
 from bot.local.run import Running
 from bot.local.server import Channel, LocalWorkspace, Person
 from bot.messages import Messenger
-from storage.models import Digest, DigestSubscription, DraftState, JobPeriod, Snapshot, WorkState
+from storage.database import insert_rows
+from storage.models import Digest, DigestSubscription, DraftState, JobPeriod, ScoringRun, Snapshot, WorkState
 from tests.tools.portfolio import TODAY, ago
+from tests.tools.portfolio import run as scoring_run
 from tools import approvals, digests
 from tools.context import Context
 from tools.drafts import draft_outreach
@@ -201,6 +203,7 @@ def test_a_digest_says_what_changed_since_the_last_one(ctx: Context, office: Any
             value = {38.0: 90.0, 55.0: 49.0, 85.0: 70.0}.get(row.value or 0, row.value)  # a9, a4, a1
             band = ctx.scorecards.of(None).band(value)
             session.add(Snapshot(account_id=row.account_id, day=ago(-1), scorecard="matrix", value=value, band=band))
+        insert_rows(session, ScoringRun, [scoring_run(ago(-1))])
         session.commit()
     card = digests.compose_digest(ctx, subscription, ago(-1))
     names = {row.id: row.name for row in card.rows}

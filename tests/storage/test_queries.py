@@ -1,18 +1,18 @@
 """Named queries read what was known on a day, and the history of losses whose horizon has passed."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import polars as pl
 import pytest
 from sqlmodel import Session
 
-from scoring.features import KNOWN
 from storage import queries
+from storage.aggregates import aggregates
 from storage.database import Database
-from storage.models import Account, AccountAction, Contact, Interaction, Snapshot, Ticket, User
+from storage.models import Account, AccountAction, Contact, Interaction, ScoringRun, Snapshot, Ticket, User
 
 DAY = date(2026, 5, 10)
+NOW = datetime(2026, 5, 10, tzinfo=UTC)
 
 
 def ago(days: int) -> date:
@@ -32,28 +32,20 @@ def account(session: Session, key: str = "a1", **values: Any) -> int:
     return row.id or 0
 
 
-def test_every_table_of_facts_is_read_with_its_date_and_types_even_when_empty(session: Session) -> None:
-    frames = queries.facts_until(session, DAY)
-    assert set(frames) == {"account", *KNOWN}
-    for name, column in KNOWN.items():
-        assert frames[name].columns[0] == column
-        assert frames[name].schema[column] in (pl.Date, pl.Datetime("us"))
-
-
 def test_times_of_the_whole_day_are_read_and_none_of_the_next(session: Session) -> None:
     mine = account(session)
     midnight = datetime(2026, 5, 11)
     for n, at in enumerate((midnight - timedelta(seconds=1), midnight)):
         session.add(Ticket(external_id=str(n), account_id=mine, opened_at=at))
     session.flush()
-    assert queries.facts_until(session, DAY)["ticket"].height == 1
-    assert queries.facts_until(session, ago(-1))["ticket"].height == 2
+    assert aggregates(session, DAY)["ticket"]["tickets_90d"].to_list() == [1]
+    assert aggregates(session, ago(-1))["ticket"]["tickets_90d"].to_list() == [2]
 
 
-def test_rows_without_a_date_count_as_known(session: Session) -> None:
-    session.add(Contact(external_id="c1", account_id=account(session), name="Ann"))
+def test_contacts_without_a_date_count_as_known(session: Session) -> None:
+    session.add(Contact(external_id="c1", account_id=account(session), name="Ann", role="champion"))
     session.flush()
-    assert queries.facts_until(session, DAY)["contact"].height == 1
+    assert aggregates(session, DAY)["contact"]["champion_present"].to_list() == [1]
 
 
 def test_facts_of_one_account_are_only_its_own(session: Session) -> None:
@@ -62,8 +54,15 @@ def test_facts_of_one_account_are_only_its_own(session: Session) -> None:
         call = Interaction(external_id=f"i{n}", account_id=owner, channel="call", at=datetime(2026, 5, 1))
         session.add(call)
     session.flush()
-    frames = queries.facts_until(session, DAY, second)
-    assert (frames["account"].height, frames["interaction"].height) == (1, 2)
+    frames = aggregates(session, DAY, second)
+    assert (frames["account"]["id"].to_list(), frames["interaction"]["meetings_90d"].to_list()) == ([second], [2])
+
+
+def test_facts_of_another_workspace_are_not_counted(any_database: Database, session: Session) -> None:
+    session.add(Ticket(external_id="t", account_id=account(session), opened_at=datetime(2026, 5, 1)))
+    session.commit()
+    with any_database.session("w2") as other:
+        assert all(frame.height == 0 for frame in aggregates(other, DAY).values())
 
 
 @pytest.mark.parametrize(
@@ -78,37 +77,39 @@ def test_a_customer_is_one_from_the_first_day_until_the_day_of_leaving(
     assert found.height == customer
 
 
-def test_the_history_of_losses_takes_only_snapshots_whose_horizon_has_passed(session: Session) -> None:
+def run(session: Session, days: int, card: str = "matrix") -> None:
+    session.add(ScoringRun(day=ago(days), scorecard=card, version=1, created_at=NOW))
+
+
+def test_losses_are_counted_once_and_only_when_their_horizon_has_passed(session: Session) -> None:
     stayed, left = account(session), account(session, "a2", churned_on=ago(70))
+    for days in (59, 60, 90, 120, 181):
+        run(session, days)
     for owner, day, band in (
-        (stayed, 61, "healthy"),
         (stayed, 60, "healthy"),
         (stayed, 59, "churning"),  # its 60 days are not over
-        (left, 131, "at_risk"),  # left after 61 days
-        (left, 130, "churning"),  # left on the last day
-        (left, 90, None),  # had no score
+        (left, 90, "churning"),  # within 60 days of a day that is counted
+        (left, 120, "churning"),  # left on a later day of its 60: counted, the next counted day after 60
+        (stayed, 120, "healthy"),
+        (left, 181, "at_risk"),  # left after its 60 days
+        (stayed, 181, None),  # had no score
     ):
         session.add(Snapshot(account_id=owner, day=ago(day), scorecard="matrix", band=band, value=50))
-    session.add(Snapshot(account_id=left, day=ago(100), scorecard="another", band="healthy", value=90))
+    session.add(Snapshot(account_id=left, day=ago(120), scorecard="another", band="healthy", value=90))
     session.flush()
-    found = queries.loss_history(session, "matrix", DAY, 60).sort("account_id", "band")
-    assert sorted(found.select("band", "lost").rows()) == [
-        ("at_risk", False),
-        ("churning", True),
-        ("healthy", False),
-        ("healthy", False),
+    assert sorted(queries.losses_by_band(session, "matrix", DAY, 60)) == [
+        ("at_risk", 1, 0),
+        ("churning", 1, 1),
+        ("healthy", 2, 0),
     ]
 
 
 def test_the_newest_scored_day_is_up_to_the_day_asked_for(session: Session) -> None:
-    mine = account(session)
     for days in (30, 10, -5):
-        session.add(Snapshot(account_id=mine, day=ago(days), scorecard="matrix"))
+        run(session, days)
     session.flush()
-    assert queries.snapshot_day(session, "matrix", DAY) == ago(10)
-    assert queries.snapshot_day(session, "matrix", ago(31)) is None
-    assert queries.snapshot_day(session, "another", DAY) is None
-    assert set(queries.snapshots_on(session, ago(10), "matrix")) == {mine}
+    assert queries.scored_day(session, DAY) == ago(10)
+    assert queries.scored_day(session, ago(31)) is None
 
 
 def test_the_newest_fact_is_a_date_whatever_it_came_from(session: Session) -> None:
