@@ -164,11 +164,14 @@ class _Import:
 
     def _written(self, entity: Entity, rows: pl.DataFrame, total: int) -> Counts:
         if entity is not USAGE:
-            return store(self.session, entity, rows, self.dry_run, lambda n: self.progress(entity.name, n, total))
+            return store(self.session, entity, rows, self.now.date(), self.dry_run, self._done(entity.name, total))
         try:
             return store_usage(self.usage, self.workspace_id, rows.drop(ROW), self.dry_run)
         except ValueError as error:
             raise UnreadableError(f"usage: {error}") from error
+
+    def _done(self, name: str, total: int) -> Callable[[int], None]:
+        return lambda rows: self.progress(name, rows, total)
 
     def _record(self, entity: Entity, checked: Checked, counts: Counts) -> None:
         counts.rejected = checked.rejected
