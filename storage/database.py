@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy import Connection, Engine, Select, create_engine, event, inspect, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
 from sqlalchemy.pool import StaticPool
@@ -120,6 +120,21 @@ def insert_frame(session: Session, model: type[WorkspaceRow], frame: pl.DataFram
     for part in filled.iter_slices(CHUNK):
         session.connection().exec_driver_sql(statement, part.rows())
     return frame.height
+
+
+def upsert_selected(
+    session: Session, model: type[WorkspaceRow], columns: Sequence[str], rows: Select[Any], key: Sequence[str]
+) -> None:
+    """Insert what a query over the session's workspace finds; a row whose unique `key` exists is overwritten.
+
+    Args:
+        columns: the columns that the query's own ones go into, in its order.
+        rows: the query; it must have a condition, without which SQLite cannot read the statement.
+    """
+    owned = rows.add_columns(literal(session.info["workspace_id"]))
+    statement = _insert(session.get_bind().dialect.name)(_table(model)).from_select([*columns, "workspace_id"], owned)
+    newer = {name: statement.excluded[name] for name in columns if name not in key}
+    session.connection().execute(statement.on_conflict_do_update(index_elements=["workspace_id", *key], set_=newer))
 
 
 def insert_new(session: Session, model: type[WorkspaceRow], row: dict[str, Any], key: Sequence[str]) -> bool:

@@ -88,6 +88,26 @@ class UsageStore:
         wanted = (table.account == account) & (table.day >= since) & (table.day <= until)
         return table.filter(wanted).order_by("day").to_polars()
 
+    def stored(self, workspace_id: str, accounts: list[str], measures: list[str]) -> pl.DataFrame:
+        """Return the days that files here hold of some accounts, with those of the measures that there are."""
+        table = self.table(workspace_id) if self.folder else None
+        if table is None:
+            return pl.DataFrame(schema={"account": pl.String, "day": pl.Date})
+        import ibis
+
+        wanted = ibis.memtable(pl.DataFrame({"account": accounts}))
+        present = [name for name in measures if name in table.columns]
+        found = table.semi_join(wanted, "account").select(*KEYS, *present).to_polars()
+        return found.with_columns(pl.col("day").cast(pl.Date), pl.col(present).cast(pl.Float64))
+
+    def quarantine(self, workspace_id: str, name: str, rows: pl.DataFrame) -> None:
+        """Keep refused rows beside the workspace's usage, as a CSV file in `quarantine`, for a person to look at."""
+        if self.folder is None:
+            return
+        place = self._place(workspace_id) / "quarantine"
+        place.mkdir(parents=True, exist_ok=True)
+        rows.write_csv(place / name)
+
     def write(self, workspace_id: str, rows: pl.DataFrame) -> Written:
         """Add or replace account-days; the same rows twice change nothing.
 

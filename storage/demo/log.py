@@ -33,6 +33,11 @@ class Log:
         return rows.unique(self.keys, keep="last", maintain_order=True).drop(SINCE)
 
 
+def together(*logs: Log) -> Log:
+    """Make one log of several of the same entity."""
+    return Log(pl.concat([log.versions for log in logs]))
+
+
 def log_of(rows: list[dict[str, Any]], schema: Mapping[str, Any]) -> Log:
     """Make a log of plain records that carry `_since`."""
     return Log(pl.DataFrame(rows, schema={**schema, SINCE: pl.Int32}, orient="row"))

@@ -14,13 +14,16 @@ from storage.demo.commerce import (
     subscription_log,
 )
 from storage.demo.latent import NEVER, Latent, live_through
-from storage.demo.log import Log
+from storage.demo.log import Log, together
 from storage.demo.outcomes import goal_log
 from storage.demo.people import People
 from storage.demo.portfolio import Portfolio, make_portfolio
+from storage.demo.services import Services
 from storage.demo.span import AHEAD, HISTORY, Span, texts
 from storage.demo.talk import Talk
+from storage.demo.tickets import Tickets
 from storage.demo.use import Use
+from storage.demo.voice import Voice
 
 OWNED = 36  # accounts of the first CSM
 SCRIPT = (  # what happens to healthy accounts of the first CSM: days from today, event
@@ -104,7 +107,9 @@ def build(today: date, seed: int = 7) -> DemoWorld:
 def _logs(span: Span, who: Portfolio, latent: Latent, use: Use, owners: np.ndarray) -> dict[str, Log]:
     book = make_book(span, who, latent)
     people = People(span, who, latent)
-    talk = Talk(span, who, latent, people)
+    voice = Voice(span, who, latent, "talk")
+    talk, tickets = Talk(voice, people), Tickets(voice)
+    services = Services(Voice(span, who, latent, "services"))
     interactions = talk.interaction_log()  # before the contacts, whose last reply it decides
     return {
         "accounts": account_log(span, who, latent, book, use.active, owners),
@@ -112,10 +117,11 @@ def _logs(span: Span, who: Portfolio, latent: Latent, use: Use, owners: np.ndarr
         "subscriptions": subscription_log(span, who, latent, book),
         "goals": goal_log(span, who, latent),
         "stakeholders": people.change_log(),
-        "tickets": talk.ticket_log(),
-        "surveys": talk.survey_log(),
+        "tickets": together(tickets.log(), Tickets(Voice(span, who, latent, "requests")).training_log()),
+        "surveys": together(talk.survey_log(), services.reviews(talk.sparse)),
         "interactions": interactions,
         "invoices": invoice_log(span, who, latent, book),
+        "services": services.log(),
     }
 
 

@@ -56,8 +56,10 @@ class Sieve:
     def __post_init__(self) -> None:
         self.bad = pl.Series([False], dtype=pl.Boolean).new_from_index(0, len(self.rows))
 
-    def refuse(self, mask: pl.Series, field: str, values: pl.Series, reason: Callable[[str], str]) -> None:
-        """Refuse the rows where `mask` holds; `reason` makes the sentence from the value's text."""
+    def refuse(
+        self, mask: pl.Series, field: str, values: pl.Series, reason: Callable[..., str], *more: pl.Series
+    ) -> None:
+        """Refuse the rows where `mask` holds; `reason` makes the sentence from the value's text and `more`."""
         mask = mask.fill_null(False)
         count = int(mask.sum())
         if not count:
@@ -65,12 +67,12 @@ class Sieve:
         self.bad = self.bad | mask
         room = max(0, KEPT - len(self.rejects))
         self.beyond += max(0, count - room)
-        chosen = zip(self.rows.filter(mask)[:room], values.filter(mask)[:room], strict=True)
-        self.rejects += [self._reject(row, field, value, reason) for row, value in chosen]
+        chosen = zip(*[column.filter(mask)[:room] for column in (self.rows, values, *more)], strict=True)
+        self.rejects += [self._reject(row, field, value, reason, *rest) for row, value, *rest in chosen]
 
-    def _reject(self, row: int, field: str, value: Any, reason: Callable[[str], str]) -> Reject:
+    def _reject(self, row: int, field: str, value: Any, reason: Callable[..., str], *rest: Any) -> Reject:
         text = "" if value is None else shortened(str(value))
-        return Reject(self.file, int(row), field, reason(text), text or None)
+        return Reject(self.file, int(row), field, reason(text, *rest), text or None)
 
 
 def shortened(text: str, length: int = 60) -> str:

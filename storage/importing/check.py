@@ -12,15 +12,17 @@ from storage.importing.entities import USAGE
 from storage.importing.format import Entity, Field, Kind
 from storage.importing.read import ROW, Sheet, UnreadableError
 from storage.importing.report import Reject
+from storage.importing.spikes import Stored, nothing_stored, refuse_spikes
 
 KEY_LENGTH = 120
 
 
 @dataclass
 class Checked:
-    """The accepted rows, under the format's column names, and what became of the others."""
+    """The accepted rows, under the format's column names, and what became of the others, which are as in the file."""
 
     frame: pl.DataFrame
+    refused: pl.DataFrame
     rejects: list[Reject]
     rejected: int
     beyond: int
@@ -28,13 +30,21 @@ class Checked:
     unknown_accounts: list[str] = field(default_factory=list)
 
 
-def check(sheet: Sheet, entity: Entity, known: pl.Series, now: datetime, date_format: str | None = None) -> Checked:
+def check(
+    sheet: Sheet,
+    entity: Entity,
+    known: pl.Series,
+    now: datetime,
+    date_format: str | None = None,
+    stored: Stored = nothing_stored,
+) -> Checked:
     """Return the rows of a sheet that may be written.
 
     Args:
         known: the external ids of all accounts.
         now: dates may lie at most twenty years after it.
         date_format: a strftime pattern, when dates are not written YYYY-MM-DD.
+        stored: returns earlier usage of accounts, which a new day is compared with.
 
     Raises:
         UnreadableError: a required column is missing.
@@ -46,9 +56,12 @@ def check(sheet: Sheet, entity: Entity, known: pl.Series, now: datetime, date_fo
     unknown = _refuse_unknown_accounts(typed, entity, sieve, known)
     _refuse_reversed(typed, entity, sieve)
     typed = _identified(typed, entity)
+    if entity is USAGE:
+        refuse_spikes(typed, sieve, stored)
     typed = _refuse_repeated(typed, entity, sieve)
     return Checked(
         typed.filter(~sieve.bad),
+        frame.filter(sieve.bad),
         sheet.rejects + sieve.rejects,
         len(sheet.rejects) + int(sieve.bad.sum()),
         sieve.beyond,
@@ -135,7 +148,7 @@ def _refuse_reversed(frame: pl.DataFrame, entity: Entity, sieve: Sieve) -> None:
         if first in frame.columns and second in frame.columns:
             early = frame[second] < frame[first]
             reason = f"is before `{first}`"
-            sieve.refuse(early, second, frame[second], lambda v, s=second, r=reason: f"`{s}` {v} {r}")  # type: ignore[misc]
+            sieve.refuse(early, second, frame[second], lambda v, s=second, r=reason: f"`{s}` {v} {r}")
 
 
 def _identified(frame: pl.DataFrame, entity: Entity) -> pl.DataFrame:

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from storage.importing.format import Entity, Field, Kind, from_table
+from storage.importing.format import ACCOUNT, EXTERNAL_ID, Entity, Field, Kind, from_table
+from storage.importing.services import SERVICES
 from storage.models import (
     Account,
     Contact,
@@ -24,13 +25,11 @@ SEGMENTS = ("smb", "mid_market", "enterprise", "consumer")
 STATUSES = ("trial", "active", "churned", "paused")
 CONTACT_ROLES = ("champion", "executive_sponsor", "admin", "user", "billing")
 SEVERITIES = ("low", "normal", "high", "critical")
-SURVEYS = ("nps", "csat", "ces", "onboarding", "feature", "quarterly")
+SURVEYS = ("nps", "csat", "ces", "onboarding", "feature", "quarterly", "review")
 CHANNELS = ("email", "call", "meeting", "slack", "sms", "in_app", "community")
 CHANGES = ("joined", "left", "role_changed")
 
-ACCOUNT = Field("account", "the account's external id", column="account_id")
 CONTACT = Field("contact", "the contact's external id", column="contact_external_id")
-EXTERNAL_ID = Field("external_id", "the row's id in your system; when absent it is derived as stated above")
 CURRENCY = Field("currency", "three letters, for example USD")
 
 TABLES = (
@@ -262,6 +261,7 @@ TABLES = (
         order=(("issued_on", "due_on"),),
         without="payment health will have no data",
     ),
+    SERVICES,
 )
 
 USAGE = Entity(

@@ -85,6 +85,10 @@ class Entity:
         return [field.name for field in self.fields]
 
 
+EXTERNAL_ID = Field("external_id", "the row's id in your system; when absent it is derived as stated above")
+ACCOUNT = Field("account", "the account's external id", column="account_id")
+
+
 def table_of(model: type[WorkspaceRow]) -> Any:
     """Return the model's SQLAlchemy table."""
     return SQLModel.metadata.tables[str(model.__tablename__)]

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
+from polars import selectors
 from sqlmodel import Session, select
 
 from storage.importing.cast import TYPES
@@ -19,6 +21,7 @@ from storage.importing.write import accounts_by_id, store, store_usage
 from storage.models import ImportRun
 from storage.usage import UsageStore
 
+plain_columns = selectors.string() | selectors.numeric() | selectors.temporal() | selectors.boolean()
 Progress = Callable[[str, int, int], None]
 
 
@@ -128,9 +131,12 @@ class _Import:
         """
         entity, total = ENTITIES[name], sheet.frame.height
         self.progress(name, 0, total)
-        checked = check(sheet, entity, self.accounts["external_id"], self.now, date_format)
+        stored = partial(self.usage.stored, self.workspace_id)
+        checked = check(sheet, entity, self.accounts["external_id"], self.now, date_format, stored)
         self.views[name] = _complete(entity, checked.frame)
         self._record(entity, checked, self._written(entity, checked.frame, total))
+        if entity is USAGE and checked.refused.height and not self.dry_run:
+            self._quarantine(sheet.file, checked)
         if name == "accounts":
             self._know_accounts(checked.frame)
         self.progress(name, total, total)
@@ -164,11 +170,14 @@ class _Import:
 
     def _written(self, entity: Entity, rows: pl.DataFrame, total: int) -> Counts:
         if entity is not USAGE:
-            return store(self.session, entity, rows, self.dry_run, lambda n: self.progress(entity.name, n, total))
+            return store(self.session, entity, rows, self.now.date(), self.dry_run, self._done(entity.name, total))
         try:
             return store_usage(self.usage, self.workspace_id, rows.drop(ROW), self.dry_run)
         except ValueError as error:
             raise UnreadableError(f"usage: {error}") from error
+
+    def _done(self, name: str, total: int) -> Callable[[int], None]:
+        return lambda rows: self.progress(name, rows, total)
 
     def _record(self, entity: Entity, checked: Checked, counts: Counts) -> None:
         counts.rejected = checked.rejected
@@ -177,6 +186,12 @@ class _Import:
         self.report.rejects_beyond += checked.beyond
         self.report.notes += checked.notes
         self.extra += unknown_accounts(entity.name, checked.unknown_accounts)
+
+    def _quarantine(self, file: str, checked: Checked) -> None:
+        """Keep the refused account-days whole, with their reasons: the report has only one field of each."""
+        name = f"{self.now:%Y%m%dT%H%M%S}-{Path(file).stem}.csv"
+        self.usage.quarantine(self.workspace_id, name, _with_reasons(checked))
+        self.report.notes.append(f"{file}: the refused rows are kept in quarantine/{name}, beside the usage facts")
 
     def _know_accounts(self, new: pl.DataFrame) -> None:
         """Read the accounts again; on a dry run nothing was written, so add the new ones by hand."""
@@ -206,6 +221,15 @@ class _Import:
     def _keep(self) -> None:
         self.session.add(ImportRun(at=self.now, source=self.report.source, report=self.report.to_dict()))
         self.session.commit()
+
+
+def _with_reasons(checked: Checked) -> pl.DataFrame:
+    """Return the refused rows with all that was said about each; nested columns do not fit into CSV."""
+    rows = checked.refused.select(ROW, plain_columns.exclude(ROW, "row", "reason"))
+    said = [(reject.row, reject.reason) for reject in checked.rejects]
+    reasons = pl.DataFrame(said, schema={ROW: rows.schema[ROW], "reason": pl.String}, orient="row")
+    joined = reasons.group_by(ROW).agg(pl.col("reason").str.join("; "))
+    return rows.join(joined, on=ROW, how="left", maintain_order="left").rename({ROW: "row"})
 
 
 def _complete(entity: Entity, rows: pl.DataFrame) -> pl.DataFrame:

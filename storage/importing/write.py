@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -12,6 +13,7 @@ from storage.database import CHUNK, insert_rows
 from storage.importing.cast import TYPES
 from storage.importing.format import Entity, Kind, table_of
 from storage.importing.report import Counts
+from storage.importing.states import KEPT, remember_changed, remember_new
 from storage.models import Account
 from storage.models.base import Money
 from storage.usage import KEYS, UsageStore
@@ -22,11 +24,14 @@ CENTS = 2
 STORED = "_stored"
 
 
-def store(session: Session, entity: Entity, rows: pl.DataFrame, dry_run: bool, done: Callable[[int], None]) -> Counts:
+def store(
+    session: Session, entity: Entity, rows: pl.DataFrame, today: date, dry_run: bool, done: Callable[[int], None]
+) -> Counts:
     """Insert the rows that are new, update those that differ, and count; commits once.
 
     Args:
         rows: accepted rows under the format's names.
+        today: the day on which they became known.
         done: told how many rows are written so far.
     """
     model = entity.model
@@ -35,10 +40,13 @@ def store(session: Session, entity: Entity, rows: pl.DataFrame, dry_run: bool, d
     stored = _stored(session, entity, rows)
     joined = rows.join(stored, on=entity.key, how="left", suffix=STORED)
     new = joined.filter(pl.col("id").is_null()).select(rows.columns)
-    changed = joined.filter(pl.col("id").is_not_null() & _differs(entity, rows)).select("id", *rows.columns)
+    differing = joined.filter(pl.col("id").is_not_null() & _differs(entity, rows.columns))
+    changed = differing.select("id", *rows.columns)
     if not dry_run:
         _insert(session, entity, new, done)
         _update(session, entity, changed)
+        if entity.model is Account:
+            _remember(session, entity, differing, today)
         session.commit()
         done(rows.height)
     return Counts(new.height, changed.height, rows.height - new.height - changed.height)
@@ -121,8 +129,8 @@ def _canonical(value: Any) -> str | None:
     return json.dumps(value, sort_keys=isinstance(value, dict), ensure_ascii=isinstance(value, dict))
 
 
-def _differs(entity: Entity, rows: pl.DataFrame) -> pl.Expr:
-    compared = [name for name in rows.columns if name != entity.key]
+def _differs(entity: Entity, columns: list[str]) -> pl.Expr:
+    compared = [name for name in columns if name != entity.key]
     return pl.any_horizontal(pl.lit(False), *[pl.col(n).ne_missing(pl.col(f"{n}{STORED}")) for n in compared])
 
 
@@ -149,6 +157,12 @@ def _update(session: Session, entity: Entity, rows: pl.DataFrame) -> None:
     records = [{renamed[k]: v for k, v in record.items()} for record in _records(entity, rows)]
     for start in range(0, len(records), CHUNK):
         session.connection().execute(statement, records[start : start + CHUNK])
+
+
+def _remember(session: Session, entity: Entity, differing: pl.DataFrame, today: date) -> None:
+    kept = [name for name in KEPT if f"{name}{STORED}" in differing.columns]
+    remember_new(session, today)
+    remember_changed(session, differing.filter(_differs(entity, kept))["id"].to_list(), today)
 
 
 def _records(entity: Entity, rows: pl.DataFrame) -> list[dict[str, Any]]:

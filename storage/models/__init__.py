@@ -2,13 +2,14 @@
 
 from storage.models.accounts import (
     Account,
+    AccountState,
     Contact,
     FeatureAdoption,
     Goal,
     StakeholderChange,
     Subscription,
 )
-from storage.models.activity import Interaction, Invoice, SurveyResponse, Ticket
+from storage.models.activity import Interaction, Invoice, ServiceRecord, SurveyResponse, Ticket
 from storage.models.base import ImportedRow, UtcDateTime, WorkspaceRow
 from storage.models.operations import (
     Audit,
@@ -28,6 +29,7 @@ from storage.models.results import AccountAction, HealthOverride, ScoringRun, Si
 __all__ = [
     "Account",
     "AccountAction",
+    "AccountState",
     "Approval",
     "Audit",
     "Contact",
@@ -47,6 +49,7 @@ __all__ = [
     "Outbox",
     "Role",
     "ScoringRun",
+    "ServiceRecord",
     "Signal",
     "SlackInstallation",
     "SlackMessage",

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, Index, UniqueConstraint
 from sqlmodel import Field
 
-from storage.models.base import ImportedRow, Money
+from storage.models.base import ImportedRow, Money, WorkspaceRow
 
 
 class Account(ImportedRow, table=True):
@@ -44,6 +44,26 @@ class Account(ImportedRow, table=True):
     tags: list[str] | None = Field(default=None, sa_type=JSON)
     churned_on: date | None = None
     churn_reason: str | None = Field(default=None, max_length=400)
+
+
+class AccountState(WorkspaceRow, table=True):
+    """What could change about an account, as known from `known_on` until the account's next row: the past can be
+    replayed from these.
+    """
+
+    __tablename__ = "account_state"
+    __table_args__ = (UniqueConstraint("workspace_id", "account_id", "known_on"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id", index=True)
+    known_on: date
+    seats_bought: int | None = None
+    seats_used: int | None = None
+    renewal_on: date | None = None
+    plan: str | None = Field(default=None, max_length=60)
+    mrr: float | None = Field(default=None, sa_type=Money)
+    segment: str | None = Field(default=None, max_length=40)
+    limits: dict[str, Any] | None = Field(default=None, sa_type=JSON)
 
 
 class Contact(ImportedRow, table=True):

@@ -1,4 +1,4 @@
-"""What happens between the account and the team: tickets, surveys, interactions, invoices."""
+"""What happens between the account and the team: tickets, surveys, interactions, invoices, services."""
 
 from datetime import date, datetime
 
@@ -93,3 +93,31 @@ class Invoice(ImportedRow, table=True):
     paid_on: date | None = None
     failed_on: date | None = None
     discount: float | None = None
+
+
+class ServiceRecord(ImportedRow, table=True):
+    """Work of a service business for the account: an appointment, a contract, a step of a project.
+
+    It counts from `recorded_on`; what happened to it later has its own day. A missed appointment is missed on `due_on`.
+    """
+
+    __tablename__ = "service_record"
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "external_id"),
+        Index("ix_service_account_recorded", "account_id", "recorded_on"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id")
+    kind: str = Field(max_length=20)
+    recorded_on: date
+    due_on: date | None = None
+    done_on: date | None = None
+    cancelled_on: date | None = None
+    no_show: bool = False
+    ends_on: date | None = None
+    included: int | None = None
+    used: int | None = None
+    response_hours: float | None = None
+    satisfaction: float | None = None
+    note: str | None = Field(default=None, max_length=400)

@@ -68,7 +68,7 @@ def test_building_and_importing_are_quick(tmp_path: Path) -> None:
 @pytest.mark.parametrize("back", [500, 200, 0, -45])
 def test_nothing_is_known_before_it_happens(world: DemoWorld, back: int) -> None:
     day = TODAY - timedelta(days=back)
-    planned = {"renewal_on", "trial_ends_on", "due_on"}
+    planned = {"renewal_on", "trial_ends_on", "due_on", "ends_on"}
     for name, frame in world.until(day).items():
         for column in (c for c in frame.columns if frame[c].dtype.is_temporal() and c not in planned):
             latest = frame[column].cast(pl.Date).max()
