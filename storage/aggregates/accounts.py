@@ -1,0 +1,143 @@
+"""What the account itself, its people, goals and contract say as of a day."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col
+
+from storage.aggregates.parts import Statement, count, mean, newest, since, until
+from storage.models import (
+    Account,
+    AccountState,
+    Contact,
+    FeatureAdoption,
+    Goal,
+    StakeholderChange,
+    Subscription,
+)
+from storage.queries import customers_on, known_by, read_frame
+
+STATED = ("seats_bought", "seats_used", "renewal_on", "plan", "mrr", "segment", "limits")
+
+
+def account_rows(session: Session, as_of: date, account_id: int | None) -> pl.DataFrame:
+    """The customers of the day; what changes about them over time is as it was then."""
+    names = (
+        "id", "external_id", "industry", "segment", "plan", "status", "started_on", "churned_on", "first_value_on",
+        "renewal_on", "seats_bought", "seats_used", "locations", "parent_external_id", "mrr", "limits",
+    )  # fmt: skip
+    where = list(customers_on(as_of))
+    if account_id is not None:
+        where.append(col(Account.id) == account_id)
+    now = read_frame(session, Account, names, *where).with_columns(pl.col("id").alias("account_id"))
+    then = read_frame(session, AccountState, ("account_id", *STATED), _newest_state(as_of, account_id))
+    both = now.join(then, on="account_id", how="left", suffix="_then", maintain_order="left")
+    stated = pl.col("account_id").is_in(then["account_id"].implode())
+    return both.select(
+        pl.when(stated).then(pl.col(f"{name}_then")).otherwise(pl.col(name)).alias(name) if name in STATED else name
+        for name in names
+    )
+
+
+def _newest_state(as_of: date, account_id: int | None) -> Any:
+    other: Any = aliased(AccountState)
+    same = and_(other.account_id == AccountState.account_id, other.workspace_id == AccountState.workspace_id)
+    newer = select(other.id).where(same, other.known_on <= as_of, other.known_on > AccountState.known_on)
+    mine = [] if account_id is None else [col(AccountState.account_id) == account_id]
+    return and_(col(AccountState.known_on) <= as_of, ~newer.exists(), *mine)
+
+
+def feature_rows(session: Session, as_of: date) -> pl.DataFrame:
+    names = ("account_id", "feature", "core", "first_used_on", "last_used_on")
+    return read_frame(session, FeatureAdoption, names, known_by(FeatureAdoption, "first_used_on", as_of))
+
+
+def goals(as_of: date) -> Statement:
+    """The newest measurement of each objective, and the newest that is 90 days old."""
+    measured = col(Goal.measured_on)
+    key = [col(Goal.account_id), col(Goal.objective)]
+    old = measured <= as_of - timedelta(days=90)
+    latest = func.row_number().over(partition_by=key, order_by=[measured.desc(), col(Goal.id).desc()])
+    newest_old = func.row_number().over(partition_by=[*key, old], order_by=[measured.desc(), col(Goal.id).desc()])
+    known = and_(until(measured, as_of), or_(col(Goal.stated_on).is_(None), until(col(Goal.stated_on), as_of)))
+    rows = (
+        select(Goal, latest.label("latest"), newest_old.label("newest_old"), old.label("old")).where(known).subquery().c
+    )
+    done = (rows.current - rows.baseline) / func.nullif(rows.target - rows.baseline, 0)
+    last, before = rows.latest == 1, and_(rows.old, rows.newest_old == 1)
+    return select(
+        rows.account_id.label("account_id"),
+        newest(rows.measured_on, as_of),
+        mean(rows.roi, last).label("roi_percent"),
+        mean(rows.efficiency_gain, last).label("efficiency_gain"),
+        mean(done, last).label("goal_attainment"),
+        func.avg(case((and_(last, done >= 1), 1.0), (and_(last, done < 1), 0.0))).label("goals_met_share"),
+        (mean(done, last) - mean(done, before)).label("goal_trend_90d"),
+    ).group_by(rows.account_id)
+
+
+def contacts(as_of: date) -> Statement:
+    """Who is there."""
+    present = or_(col(Contact.left_on).is_(None), col(Contact.left_on) > as_of)
+
+    def holds(role: str) -> Any:
+        return func.max(case((and_(present, col(Contact.role) == role), 1.0), else_=0.0))
+
+    return (
+        select(
+            col(Contact.account_id).label("account_id"),
+            newest(col(Contact.joined_on), as_of),
+            holds("champion").label("champion_present"),
+            holds("executive_sponsor").label("sponsor_present"),
+        )
+        .where(or_(col(Contact.joined_on).is_(None), until(col(Contact.joined_on), as_of)))
+        .group_by(col(Contact.account_id))
+    )
+
+
+def stakeholders(as_of: date) -> Statement:
+    """Who came, left and changed role within 90 days."""
+    day, kind = col(StakeholderChange.changed_on), col(StakeholderChange.kind)
+    quarter = since(day, as_of, 90)
+    left = and_(quarter, kind == "left")
+    return (
+        select(
+            col(StakeholderChange.account_id).label("account_id"),
+            newest(day, as_of),
+            count(left).label("stakeholders_left_90d"),
+            count(and_(left, col(StakeholderChange.role) == "champion")).label("champion_left_90d"),
+            count(and_(quarter, kind == "role_changed")).label("role_changes_90d"),
+            count(and_(quarter, kind == "joined")).label("contacts_joined_90d"),
+        )
+        .where(until(day, as_of))
+        .group_by(col(StakeholderChange.account_id))
+    )
+
+
+def subscriptions(as_of: date) -> Statement:
+    """Seats and revenue now and 90 days ago, from the history of subscriptions."""
+    start = col(Subscription.start_on)
+    old = start <= as_of - timedelta(days=90)
+    order: Any = [start.desc(), col(Subscription.id).desc()]
+    latest = func.row_number().over(partition_by=[col(Subscription.account_id)], order_by=order)
+    newest_old = func.row_number().over(partition_by=[col(Subscription.account_id), old], order_by=order)
+    rows = (
+        select(Subscription, latest.label("latest"), newest_old.label("newest_old"), old.label("old"))
+        .where(until(start, as_of))
+        .subquery()
+        .c
+    )
+    now, before = rows.latest == 1, and_(rows.old, rows.newest_old == 1)
+
+    def value(field: Any, of: Any) -> Any:
+        return func.max(case((of, field)))
+
+    return select(
+        rows.account_id.label("account_id"),
+        newest(rows.start_on, as_of),
+        (value(rows.seats, now) / func.nullif(1.0 * value(rows.seats, before), 0) - 1).label("seat_growth_90d"),
+        (value(rows.mrr, now) / func.nullif(1.0 * value(rows.mrr, before), 0) - 1).label("mrr_change_90d"),
+    ).group_by(rows.account_id)
