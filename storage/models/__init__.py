@@ -23,15 +23,17 @@ from storage.models.operations import (
 )
 from storage.models.outreach import Approval, Draft, DraftState, Outbox
 from storage.models.people import Role, SlackInstallation, User, Workspace
-from storage.models.results import AccountAction, Signal, Snapshot
+from storage.models.results import AccountAction, Bookmark, DataIncident, Mention, Signal, SignalWait, Snapshot
 
 __all__ = [
     "Account",
     "AccountAction",
     "Approval",
     "Audit",
+    "Bookmark",
     "Contact",
     "ConversationTurn",
+    "DataIncident",
     "Digest",
     "DigestSubscription",
     "Draft",
@@ -43,9 +45,11 @@ __all__ = [
     "Interaction",
     "Invoice",
     "JobPeriod",
+    "Mention",
     "Outbox",
     "Role",
     "Signal",
+    "SignalWait",
     "SlackInstallation",
     "SlackMessage",
     "Snapshot",
