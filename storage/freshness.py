@@ -4,8 +4,8 @@ import itertools
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlalchemy import func, not_
+from sqlmodel import Session, select
 
 from storage.models import Goal, Interaction, Invoice, StakeholderChange, Subscription, SurveyResponse, Ticket
 from storage.queries import known_by
@@ -39,7 +39,7 @@ def largest_gap(session: Session, source: str, newest: date, days: int = 90) -> 
         return None
     model, column = DATED[source]
     day = func.date(getattr(model, column))
-    where = (col(getattr(model, column)) > newest - timedelta(days=days), known_by(model, column, newest))
+    where = (known_by(model, column, newest), not_(known_by(model, column, newest - timedelta(days=days))))
     spoken = sorted(day for day in map(_day, session.exec(select(day).where(*where).distinct())) if day)
     return max(((b - a).days for a, b in itertools.pairwise(spoken)), default=None)
 

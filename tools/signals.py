@@ -84,7 +84,9 @@ class _Day:
         self.open = stored.filter(pl.col("closed_on").is_null())
         self.closed_today = stored.filter(pl.col("closed_on").is_not_null())
         self.opened_today = self.open.filter(pl.col("opened_on") == as_of).select(WHO)
-        first = dict(session.exec(select(col(Bookmark.name), col(Bookmark.day)).where(col(Bookmark.name).like("signal:%"))).all())
+        first = dict(
+            session.exec(select(col(Bookmark.name), col(Bookmark.day)).where(col(Bookmark.name).like("signal:%"))).all()
+        )
         self.unknown = [rule for rule in declared if _name(rule) not in first]
         self.new_kinds = {rule.kind for rule in declared if first.get(_name(rule), as_of) == as_of}
 
