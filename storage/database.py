@@ -218,10 +218,10 @@ def _engine(url: str) -> Engine:
 def _tune_sqlite(connection: Any, _: Any) -> None:
     """Readers beside one writer, and every acknowledged row on disk (WAL with full synchronisation)."""
     for pragma in (
+        "busy_timeout=30000",  # first: the switch to WAL waits for another process too
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
-        "busy_timeout=30000",
         "wal_autocheckpoint=8000",
     ):
         connection.execute(f"PRAGMA {pragma}")

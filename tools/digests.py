@@ -1,6 +1,6 @@
 """The daily at-risk digest: what changed since the last one, ranked by revenue at risk."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import available_timezones
@@ -15,6 +15,8 @@ from tools.accounts import add_row_facts
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import FactSheet, Result, money_by_currency, plural
+from tools.incidents import data_incidents, incident_words
+from tools.refresh import declared_signals
 
 SHOWN = 5
 WORSE = 5.0  # points lost since the last digest that count as worse
@@ -45,6 +47,7 @@ class DigestCard(Result):
     expected_loss: dict[str, float] = field(default_factory=dict)
     taken: dict[int, str] = field(default_factory=dict)
     snoozed: int = 0
+    incidents: tuple[str, ...] = ()
 
     @property
     def quiet(self) -> bool:
@@ -63,7 +66,9 @@ def compose_digest(ctx: Context, subscription: DigestSubscription, day: date) ->
         known: dict[int, Any] = {int(k): v for k, v in (last.content["at_risk"] if last else {}).items()}
         taken = queries.acknowledged_accounts(session, ctx.now() - timedelta(days=14))
         recovered = _recovered(ctx, session, known.keys() - {row.id for row in rows}, as_of)
-    return _card(
+        titles = {rule.kind: rule.declared.title for rule in declared_signals()}
+        incidents = tuple(incident_words(each, titles) for each in data_incidents(session, as_of))
+    card = _card(
         ctx,
         day,
         as_of,
@@ -74,6 +79,7 @@ def compose_digest(ctx: Context, subscription: DigestSubscription, day: date) ->
         len(rows) - len(awake),
         {account_id: action.by for account_id, action in taken.items()},
     )
+    return replace(card, incidents=incidents)
 
 
 def keep_digest(ctx: Context, subscription: DigestSubscription, card: DigestCard) -> None:

@@ -2,21 +2,25 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from sqlmodel import Session, col, select
 
+from scoring.baselines import FLEET, peer_group
 from scoring.catalogue import CATALOGUE
 from scoring.health import Drivers, Raw, read_raw, waterfall
 from scoring.scorecard import Scorecard
 from storage import queries
-from storage.models import Snapshot
+from storage.models import Account, ScoringRun, Signal, Snapshot
 from tools.account_rows import COMPARABLE, SLACK, AccountRow, Runs, row_of, scored_day
 from tools.accounts import add_row_facts, band_words, points
 from tools.context import Context
 from tools.facts import Fact, FactSheet, Result, day
 from tools.names import resolve_account
+from tools.refresh import declared_signals
 
 TRENDS = (7, 30, 90)
+MOST_SIGNALS = 3
 HISTORY = 180  # days of scores that the chart may show
 
 
@@ -63,6 +67,8 @@ class HealthCard(Result):
     last_change: Change | None = None
     month_change: Change | None = None
     stale: tuple[tuple[str, date], ...] = ()
+    baselines: tuple[tuple[str, float], ...] = ()
+    signals: tuple[tuple[str, date, str], ...] = ()
     scorecard: str = ""
     version: int = 0
     as_of: date = date.min
@@ -85,10 +91,13 @@ def explain_health(ctx: Context, account: str) -> HealthCard:
         month = _changed(runs, now, _near(history, as_of - timedelta(days=30)))
         card = runs.of(now)[0] if now else ctx.scorecards.of(row.segment)
         indicators, missing = _indicators(card, runs.drivers(now) or {}, row.industry)
-        stale = _stale(session, card, as_of) if now else ()
+        run = queries.scoring_run(session, card.id, as_of) if now else None
+        stale = _stale(run, card, as_of) if run else ()
+        held_against = _baselines(run, found, history, as_of) if run else ()
+        signals = _signals(session, row.id)
     return HealthCard(
         text=_explanation(row, _trends(history, as_of), missing),
-        facts=_facts(row, _trends(history, as_of), indicators, (last, month), as_of),
+        facts=_facts(row, _trends(history, as_of), indicators, (last, month), held_against, as_of),
         account_ids=(row.id,),
         row=row,
         trends=_trends(history, as_of),
@@ -98,6 +107,8 @@ def explain_health(ctx: Context, account: str) -> HealthCard:
         last_change=last,
         month_change=month,
         stale=stale,
+        baselines=held_against,
+        signals=signals,
         scorecard=card.title,
         version=card.version,
         as_of=as_of,
@@ -109,6 +120,7 @@ def _facts(
     trends: tuple[tuple[int, float], ...],
     indicators: tuple[Indicator, ...],
     changes: tuple[Change | None, ...],
+    held_against: tuple[tuple[str, float], ...],
     as_of: date,
 ) -> tuple[Fact, ...]:
     sheet = FactSheet(as_of)
@@ -117,6 +129,8 @@ def _facts(
         sheet.add(row.name, f"change of health in {days} days", change, "points", "snapshot")
     for line in indicators:
         sheet.add(row.name, line.label, line.shown, "text", "snapshot")
+    for label, value in held_against:
+        sheet.add(row.name, label, value, "points", "scoring run")
     for each in changes:
         for step in each.steps if each else ():
             measure = f"effect of {step.label} since {day(each.since)}" if each else ""
@@ -193,9 +207,43 @@ def _indicators(card: Scorecard, made: Drivers, industry: str) -> tuple[tuple[In
     return tuple(sorted(lines, key=lambda line: line.effect)), tuple(missing)
 
 
-def _stale(session: Session, card: Scorecard, as_of: date) -> tuple[tuple[str, date], ...]:
+def _baselines(
+    run: ScoringRun, account: Account, history: dict[date, Snapshot], as_of: date
+) -> tuple[tuple[str, float], ...]:
+    """The account's own mean of 90 days, its peers' median and the fleet's."""
+    own = [s.value for day_, s in history.items() if s.value is not None and day_ >= as_of - timedelta(days=90)]
+    found = [("its own mean of 90 days", round(sum(own) / len(own), 1))] if len(own) > 1 else []
+    group = peer_group(account.segment, account.plan, (as_of - account.started_on).days)
+    if group in run.baselines:
+        middle, count = run.baselines[group]
+        found.append((f"median of {count:.0f} peers", middle))
+    if FLEET in run.baselines:
+        found.append(("median of all accounts", run.baselines[FLEET][0]))
+    return tuple(found)
+
+
+def _signals(session: Session, account_id: int) -> tuple[tuple[str, date, str], ...]:
+    """The gravest open signals: title, since when, and the evidence in numbers."""
+    titles = {rule.kind: rule.declared.title for rule in declared_signals()}
+    found = session.exec(
+        select(Signal)
+        .where(Signal.account_id == account_id, col(Signal.closed_on).is_(None))
+        .order_by(col(Signal.severity).desc(), col(Signal.opened_on).desc())
+    ).all()
+    return tuple((titles.get(s.kind, s.kind), s.opened_on, _evidence(s.evidence or {})) for s in found[:MOST_SIGNALS])
+
+
+def _evidence(evidence: dict[str, Any]) -> str:
+    shown = [
+        f"{CATALOGUE[name].label} {CATALOGUE[name].show(float(value))}"
+        for name, value in evidence.items()
+        if name in CATALOGUE and isinstance(value, (int, float))
+    ]
+    return "; ".join(shown[:2])
+
+
+def _stale(run: ScoringRun, card: Scorecard, as_of: date) -> tuple[tuple[str, date], ...]:
     """The sources of this scorecard that had nothing new for a while before the day, with their newest day."""
-    run = queries.scoring_run(session, card.id, as_of)
     sources = dict.fromkeys(CATALOGUE[name].source for name in card.features)
     newest = {s: date.fromisoformat(d) for s in sources if (d := run.freshness.get(s))}
     return tuple((s, d) for s, d in newest.items() if (as_of - d).days > STALE_DAYS.get(s, 45))

@@ -4,25 +4,36 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
 import polars as pl
 from sqlmodel import Session, col, select
 
+from scoring.baselines import baselines
+from scoring.catalogue import CATALOGUE, TEXTS
 from scoring.features import feature_table, usage_features
 from scoring.health import Health, loss_rates, score
+from scoring.mentions import load_mentions
 from scoring.scorecard import Scorecards
+from scoring.signals import SIGNALS, Signals, load_signals
 from storage import queries
 from storage.aggregates import NEWEST, aggregates
 from storage.database import insert_frame, insert_new
 from storage.models import Account, ScoringRun, Snapshot
+from storage.queries import read_frame
 from tools.context import Context
+from tools.mentions import scan_mentions
+from tools.signals import update_signals
 
 LOSS_HORIZON = 60  # days: the default report is 30-60 days of early warning
 # Days back that are scored once after an import, oldest first: trends need the near ones, loss rates the far ones.
 BACKFILL = tuple(sorted({1, 30, *range(7, 92, 7), *range(120, 361, 30)}, reverse=True))
 SNAPSHOT_KEY = ("day", "scorecard", "account_id")
 MOST_MISSED = 90  # days that are made up for after a long silence
+SOURCE_OF = {name: feature.source for name, feature in CATALOGUE.items()}
+SCORES = ("health", "health_change_1d", "health_change_7d", "loss_probability")
+SCORED = ("account_id", "scorecard", "value", "band")
 Progress = Callable[[int, int], None]
 
 
@@ -62,27 +73,37 @@ def refresh(ctx: Context, progress: Progress = no_progress) -> Refreshed:
     newest = data_day(ctx)
     if newest is None:
         return Refreshed(ctx.today(), 0, 0)
+    with ctx.session() as session:
+        watched = queries.scored_day(session, newest) is not None
     missing = _days_to_score(ctx, newest)
     usage = ctx.usage.table(ctx.workspace_id, in_memory=len(missing) > 1) if missing else None
     accounts = 0
     for done, day in enumerate(missing):
-        accounts = score_day(ctx, usage, day)
+        accounts = score_day(ctx, usage, day, watched or day == newest)
         progress(done + 1, len(missing))
     return Refreshed(newest, accounts, len(missing))
 
 
-def score_day(ctx: Context, usage: Any, as_of: date) -> int:
-    """Write one day's snapshots, in one transaction. Returns the number of accounts scored.
+def score_day(ctx: Context, usage: Any, as_of: date, signals: bool = True) -> int:
+    """Write one day's snapshots in one transaction. Returns the number of accounts scored.
 
     Args:
         usage: the workspace's usage facts as an Ibis table, or None.
+        signals: open and close signals too; not for a past that was never watched.
     """
     with ctx.session() as session:
+        if signals:
+            scan_mentions(ctx, session, as_of, load_mentions())
         facts = aggregates(session, as_of)
         features = feature_table(facts, _collected(usage, as_of), as_of)
         fresh = freshness(facts, _newest_usage(ctx, as_of), as_of)
-        for health in score_all(ctx.scorecards, features):
-            _store(ctx, session, health, as_of, fresh)
+        dated = {source: day.isoformat() if day else None for source, day in fresh.items()}
+        scored = score_all(ctx.scorecards, features)
+        for health in scored:
+            _store(ctx, session, health, as_of, {"freshness": dated, "baselines": baselines(features, health)})
+        if signals:
+            table = _with_scores(session, features, scored, as_of)
+            update_signals(ctx, session, as_of, table, declared_signals(), source_of=SOURCE_OF, freshness=fresh)
         session.commit()
     return features.height
 
@@ -99,6 +120,34 @@ def _collected(usage: Any, as_of: date) -> pl.DataFrame | None:
     return None if usage is None else usage_features(usage, as_of).to_polars()
 
 
+@cache
+def declared_signals() -> Signals:
+    """The signals of the product, checked against the features when first needed."""
+    numbers = dict.fromkeys([*CATALOGUE, *SCORES], pl.Float64())
+    return load_signals(SIGNALS, {**numbers, **dict.fromkeys([*TEXTS, "band"], pl.String())})
+
+
+def _with_scores(session: Session, features: pl.DataFrame, scored: list[Health], as_of: date) -> pl.DataFrame:
+    """Add to the features of a day the scores that signals ask for."""
+    snapshots = read_frame(session, Snapshot, (*SCORED, "loss_probability"), Snapshot.day == as_of)  # type: ignore[arg-type]
+    table = features.join(_by_card(snapshots, scored).rename({"value": "health"}), on="account_id", how="left")
+    for days in (1, 7):
+        before = read_frame(session, Snapshot, SCORED, Snapshot.day == as_of - timedelta(days=days))  # type: ignore[arg-type]
+        was = _by_card(before, scored).select("account_id", pl.col("value").alias("was"))
+        change = (pl.col("health") - pl.col("was")).alias(f"health_change_{days}d")
+        table = table.join(was, on="account_id", how="left").with_columns(change).drop("was")
+    return table
+
+
+def _by_card(snapshots: pl.DataFrame, scored: list[Health]) -> pl.DataFrame:
+    """Each account's snapshot by the scorecard that scores it now."""
+    own = pl.concat(
+        pl.DataFrame({"account_id": health.account_ids}).with_columns(pl.lit(health.scorecard.id).alias("scorecard"))
+        for health in scored
+    )
+    return snapshots.join(own, on=["account_id", "scorecard"]).drop("scorecard")
+
+
 def score_all(cards: Scorecards, features: pl.DataFrame) -> list[Health]:
     """Score every account with the scorecard of its segment."""
     own = pl.col("segment").replace_strict(dict(cards.choice), default=cards.default, return_dtype=pl.String)
@@ -107,7 +156,7 @@ def score_all(cards: Scorecards, features: pl.DataFrame) -> list[Health]:
     return [score(card, part) for card, part in parts if part.height]
 
 
-def _store(ctx: Context, session: Session, health: Health, as_of: date, fresh: dict[str, date | None]) -> None:
+def _store(ctx: Context, session: Session, health: Health, as_of: date, around: dict[str, Any]) -> None:
     card = health.scorecard
     rates = loss_rates(queries.losses_by_band(session, card.id, as_of, LOSS_HORIZON))
     run = {
@@ -117,8 +166,8 @@ def _store(ctx: Context, session: Session, health: Health, as_of: date, fresh: d
         "card": card.model_dump(mode="json", by_alias=True),
         "means": health.means,
         "loss_rates": rates,
-        "freshness": {source: day.isoformat() if day else None for source, day in fresh.items()},
         "created_at": ctx.now(),
+        **around,
     }
     insert_new(session, ScoringRun, run, ("scorecard", "day"))
     insert_frame(session, Snapshot, _snapshots(health, as_of, rates), unless=SNAPSHOT_KEY)

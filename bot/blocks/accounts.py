@@ -132,6 +132,11 @@ def health_card(card: HealthCard) -> list[Block]:
     blocks += [section(f"*Pulls it down*\n{drivers_}")] if drivers_ else []
     good = "; ".join(f"{escape(reason.text)} ({reason.effect:+.1f})" for reason in row.strengths)
     blocks += [section(f"*Holds it up:* {good}")] if good else []
+    raised = "\n".join(
+        f"• {escape(title)} since {day(since)}{f' ({escape(shown)})' if shown else ''}"
+        for title, since, shown in card.signals
+    )
+    blocks += [section(f"*Open signals*\n{raised}")] if raised else []
     moved_by = card.month_change or card.last_change
     blocks += [section(_waterfall(moved_by))] if moved_by and moved_by.steps else []
     chart = _history_chart(card)
@@ -167,6 +172,7 @@ def _certainty(card: HealthCard) -> list[str]:
     assert card.row is not None
     old = ", ".join(f"{SOURCES.get(source, source)} until {day(newest)}" for source, newest in card.stale)
     return [
+        " · ".join(f"{value:.0f} {label}" for label, value in card.baselines),
         f"Coverage {card.row.coverage:.0%}",
         f"Missing: {', '.join(card.missing)}" if card.missing else "",
         f"Old data: {old}" if old else "",

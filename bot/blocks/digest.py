@@ -16,13 +16,14 @@ def digest_blocks(card: DigestCard) -> list[Block]:
     """The digest as it is posted: the decision first, five accounts, details in the thread."""
     title = f"At risk · {card.day:%A} {day(card.day)}"
     if not card.rows:
-        return [section(f":large_green_circle: *{title}*: no account is at risk today.")]
+        return [section(f":large_green_circle: *{title}*: no account is at risk today."), *_incidents(card)]
     if card.quiet:
         return [
             section(f":zzz: *{title}*: nothing changed since the last digest. {card.text}"),
+            *_incidents(card),
             actions(button("Show them anyway", "digest_all", {"day": card.day.isoformat()})),
         ]
-    blocks = [header(title), section(_digest_head(card))]
+    blocks = [header(title), section(_digest_head(card)), *_incidents(card)]
     for row in card.rows[:SHOWN]:
         blocks += [section(line(row, _mark(card, row))), _digest_actions(row)]
     blocks += _further(card)
@@ -30,6 +31,11 @@ def digest_blocks(card: DigestCard) -> list[Block]:
         blocks.append(section("*Off the list:* " + "; ".join(_recovered(r) for r in card.recovered[:6])))
     blocks += _digest_more(card)
     return fit(blocks)
+
+
+def _incidents(card: DigestCard) -> list[Block]:
+    """What is wrong with the data, before anybody acts on it."""
+    return [context(f":warning: {escape(said)}") for said in card.incidents[:3]]
 
 
 def _digest_head(card: DigestCard) -> str:

@@ -17,6 +17,7 @@ COUNTS = {
         "tickets_90d", "tickets_28d", "tickets_prior_28d", "tickets_7d", "escalated_tickets_90d",
         "feature_requests_90d", "training_requests_90d",
     ),
+    "mention": tuple(name for name, feature in CATALOGUE.items() if feature.source == "mention"),
     "open_ticket": ("open_tickets", "open_escalations"),
     "interaction": ("in_app_actions_90d", "community_posts_90d", "meetings_90d"),
     "stakeholder_change": ("stakeholders_left_90d", "champion_left_90d", "role_changes_90d", "contacts_joined_90d"),
@@ -37,6 +38,8 @@ def feature_table(facts: dict[str, pl.DataFrame], usage: pl.DataFrame | None, as
     """
     table = _accounts(facts["account"], as_of)
     table = table.join(usage_rates(usage, as_of), on="account", how="left")
+    if usage is not None:  # who never used it has been away since the first day
+        table = table.with_columns(pl.coalesce("days_since_use", pl.col("tenure_days").cast(pl.Float64)))
     table = table.join(_adoption(facts["feature_adoption"], table, usage, as_of), on="account_id", how="left")
     table = table.join(_limits(facts["account"], usage), on="account_id", how="left")
     for name, frame in facts.items():
@@ -145,7 +148,13 @@ def _adoption(features: pl.DataFrame, accounts: pl.DataFrame, usage: pl.DataFram
     decides, and only on days that the table describes: a last use later than `as_of` hides how it was then.
     """
     known = features.join(accounts.select("account_id", "account"), on="account_id")
-    known = known.join(_feature_use(known, usage), on=["account", "feature"], how="left")
+    use = _feature_use(known, usage)
+    measured = pl.col("feature").is_in(use["feature"].unique().implode())
+    known = known.join(use, on=["account", "feature"], how="left")
+    known = known.with_columns(  # an account without a row of usage does not use it
+        pl.when(measured).then(pl.col("uses").fill_null(0)).alias("uses"),
+        pl.when(measured).then(pl.col("prior").fill_null(0)).alias("prior"),
+    )
     described = bool((known["last_used_on"] <= as_of).all() and known["last_used_on"].is_not_null().any())
     told = pl.col("last_used_on") if described else pl.lit(None, pl.Date)
     last = pl.when(pl.col("uses").is_not_null()).then(pl.col("last")).otherwise(told)

@@ -14,6 +14,7 @@ from storage.aggregates.accounts import account_rows, contacts, feature_rows, go
 from storage.aggregates.activity import (
     interactions,
     invoices,
+    mentions,
     open_tickets,
     service_contracts,
     services,
@@ -50,6 +51,7 @@ STATEMENTS: dict[str, Callable[[date], Statement]] = {
     "subscription": subscriptions,
     "service_record": services,
     "service_contract": service_contracts,
+    "mention": mentions,
 }
 
 __all__ = ["NEWEST", "aggregates"]

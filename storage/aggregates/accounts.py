@@ -18,7 +18,7 @@ from storage.models import (
     StakeholderChange,
     Subscription,
 )
-from storage.queries import customers_on, known_by, read_frame
+from storage.queries import customers_on, read_frame
 
 STATED = ("seats_bought", "seats_used", "renewal_on", "plan", "mrr", "segment", "limits")
 
@@ -51,8 +51,15 @@ def _newest_state(as_of: date, account_id: int | None) -> Any:
 
 
 def feature_rows(session: Session, as_of: date) -> pl.DataFrame:
-    names = ("account_id", "feature", "core", "first_used_on", "last_used_on")
-    return read_frame(session, FeatureAdoption, names, known_by(FeatureAdoption, "first_used_on", as_of))
+    """The features that stood beside each account's name on the day, used yet or not.
+
+    Where a team lists only features that were used, a row came to be with its first use.
+    """
+    names = ("account_id", "feature", "core", "first_used_on", "last_used_on", "listed_on")
+    rows = read_frame(session, FeatureAdoption, names)
+    used, listed = (pl.col(name).is_null() | (pl.col(name) <= as_of) for name in ("first_used_on", "listed_on"))
+    known = rows.filter(listed if rows["first_used_on"].null_count() else used)
+    return known.with_columns(pl.when(used).then(pl.col("first_used_on")).alias("first_used_on")).drop("listed_on")
 
 
 def goals(as_of: date) -> Statement:

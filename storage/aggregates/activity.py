@@ -1,6 +1,6 @@
 """What happens between the account and the team, as of a day: tickets, surveys, talks, bills, visits."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import and_, case, func, or_, select, true
@@ -25,10 +25,15 @@ from storage.aggregates.parts import (
 from storage.models import (
     Interaction,
     Invoice,
+    Mention,
     ServiceRecord,
     SurveyResponse,
     Ticket,
 )
+
+SETTLED = 7  # days after which what is not dated no longer changes
+MONTHLY = ("cancellation", "competitor", "export", "legal", "budget", "complaint")
+QUARTERLY = ("roadmap", "upgrade")
 
 
 def tickets(as_of: date) -> Statement:
@@ -49,7 +54,7 @@ def tickets(as_of: date) -> Statement:
             share(col(Ticket.self_service), true()).label("self_service_share"),
             func.avg(col(Ticket.sentiment)).label("ticket_sentiment_90d"),
             mean(col(Ticket.sentiment), since(at, as_of, 14)).label("ticket_sentiment_14d"),
-            func.avg(col(Ticket.csat)).label("ticket_csat_90d"),
+            mean(col(Ticket.csat), solved).label("ticket_csat_90d"),
             count(category == "feature_request").label("feature_requests_90d"),
             count(category.in_(("training", "training_request"))).label("training_requests_90d"),
         )
@@ -102,19 +107,24 @@ def interactions(as_of: date) -> Statement:
     """Answers, attendance and what they do of their own accord."""
     at, channel = col(Interaction.at), col(Interaction.channel)
     quarter, before = since(at, as_of, 90), and_(since(at, as_of, TALKS), ~since(at, as_of, 90))
-    inbound, replied = col(Interaction.direction) == "in", col(Interaction.replied)
+    inbound = col(Interaction.direction) == "in"
+    # An answer without its date is believed after a week; so is an e-mail that was opened.
+    settled = until(at, as_of - timedelta(days=SETTLED))
+    undated = and_(col(Interaction.replied_on).is_(None), settled, col(Interaction.replied).is_(True))
+    replied = or_(func.coalesce(until(col(Interaction.replied_on), as_of), False), undated)
     sent = and_(channel == "email", ~inbound)
+    told = and_(sent, or_(col(Interaction.replied).is_not(None), col(Interaction.replied_on).is_not(None)))
     invited = and_(channel == "meeting", col(Interaction.attendees).is_not(None))
     came = col(Interaction.attendees) > 0
-    theirs = or_(inbound, func.coalesce(replied, False))
+    answered = case((inbound, at), (undated, at))
     return (
         select(
             col(Interaction.account_id).label("account_id"),
             newest(at, as_of),
-            share(replied, and_(quarter, sent)).label("reply_rate_90d"),
-            share(replied, and_(before, sent)).label("reply_rate_prior_90d"),
-            share(col(Interaction.opened), and_(quarter, sent)).label("email_open_rate_90d"),
-            HoursBetween(func.max(case((theirs, at))), midnight(as_of)).label("hours_since_reply"),
+            share(replied, and_(quarter, told)).label("reply_rate_90d"),
+            share(replied, and_(before, told)).label("reply_rate_prior_90d"),
+            share(col(Interaction.opened), and_(quarter, sent, settled)).label("email_open_rate_90d"),
+            HoursBetween(func.max(answered), midnight(as_of)).label("hours_since_reply"),
             count(and_(quarter, channel == "in_app", inbound)).label("in_app_actions_90d"),
             count(and_(quarter, channel == "community", inbound)).label("community_posts_90d"),
             count(and_(quarter, channel.in_(("meeting", "call")))).label("meetings_90d"),
@@ -144,6 +154,25 @@ def invoices(as_of: date) -> Statement:
         .where(until(col(Invoice.issued_on), as_of), or_(since(due, as_of, YEAR), paid.is_(None)))
         .group_by(col(Invoice.account_id))
     )
+
+
+def mentions(as_of: date) -> Statement:
+    """How often they spoke of leaving, a competitor, their budget, the roadmap …"""
+    said = col(Mention.said_on)
+    month, quarter = since(said, as_of, 30), since(said, as_of, 90)
+    return (
+        select(
+            col(Mention.account_id).label("account_id"),
+            *_kinds(month, MONTHLY, "30d"),
+            *_kinds(quarter, QUARTERLY, "90d"),
+        )
+        .where(until(said, as_of), quarter)
+        .group_by(col(Mention.account_id))
+    )
+
+
+def _kinds(recent: Any, kinds: tuple[str, ...], window: str) -> list[Any]:
+    return [count(and_(recent, col(Mention.kind) == kind)).label(f"{kind}_mentions_{window}") for kind in kinds]
 
 
 def services(as_of: date) -> Statement:

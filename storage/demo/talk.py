@@ -105,6 +105,7 @@ class Talk:
             "opened": False,
             "clicked": False,
             "replied": False,
+            "replied_on": None,
             "subject": self.words.subject(),
         }
         rows = [row]
@@ -128,7 +129,7 @@ class Talk:
             "text": self.words.line("reply", level),
             "sentiment": self._rated(level),
         }
-        return [{**sent, "replied": True, SINCE: day}, inbound]
+        return [{**sent, "replied": True, "replied_on": self.span.dates(day).item(), SINCE: day}, inbound]
 
     def _rated(self, level: str) -> float | None:
         if self.draw.random() < 0.4:
@@ -197,6 +198,7 @@ INTERACTION = {
     **dict.fromkeys((*_TEXTS, "contact", "channel", "direction"), pl.String),
     "at": TIME,
     **dict.fromkeys(("opened", "clicked", "replied"), pl.Boolean),
+    "replied_on": pl.Date,
     "minutes": pl.Float64,
     "attendees": pl.Int64,
     "sentiment": pl.Float64,

@@ -233,6 +233,7 @@ TABLES = (
             Field("opened", "the message was opened"),
             Field("clicked", "a link in it was clicked"),
             Field("replied", "it was answered"),
+            Field("replied_on", "day of the answer; without it an answer counts after a week"),
             Field("minutes", "length of a call or meeting, minutes", low=0, high=1440),
             Field("attendees", "people from the account who attended", low=0),
             Field("sentiment", "-1 to 1, if your system rates it", low=-1, high=1),

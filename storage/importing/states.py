@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, exists, literal, select
+from sqlalchemy import ColumnElement, Select, case, exists, literal, select, update
 from sqlmodel import Session
 
 from storage.database import CHUNK, upsert_selected
 from storage.importing.format import table_of
-from storage.models import Account, AccountState
+from storage.models import Account, AccountState, FeatureAdoption
 
 KEPT = ("seats_bought", "seats_used", "renewal_on", "plan", "mrr", "segment", "limits")
 KEY = ("account_id", "known_on")
@@ -32,6 +32,19 @@ def remember_changed(session: Session, ids: Sequence[int], today: date) -> None:
     account = table_of(Account)
     for start in range(0, len(ids), CHUNK):
         _write(session, literal(today), account.c.id.in_(ids[start : start + CHUNK]))
+
+
+def remember_listed(session: Session, today: date) -> None:
+    """Note since when each new row of a feature is there: the first ones of an account from its start, later ones
+    from their first use, at the latest today."""
+    feature, account = table_of(FeatureAdoption), table_of(Account)
+    mine = (feature.c.workspace_id == session.info["workspace_id"], feature.c.listed_on.is_(None))
+    older = feature.alias()
+    had_some = exists().where(older.c.account_id == feature.c.account_id, older.c.listed_on.is_not(None))
+    used = case((feature.c.first_used_on < today, feature.c.first_used_on), else_=literal(today))
+    start = select(account.c.started_on).where(account.c.id == feature.c.account_id).scalar_subquery()
+    session.connection().execute(update(feature).where(*mine, had_some).values(listed_on=used))
+    session.connection().execute(update(feature).where(*mine).values(listed_on=start))
 
 
 def _write(session: Session, known_on: ColumnElement[Any], which: ColumnElement[bool]) -> None:

@@ -13,8 +13,8 @@ from storage.database import CHUNK, insert_rows
 from storage.importing.cast import TYPES
 from storage.importing.format import Entity, Kind, table_of
 from storage.importing.report import Counts
-from storage.importing.states import KEPT, remember_changed, remember_new
-from storage.models import Account
+from storage.importing.states import KEPT, remember_changed, remember_listed, remember_new
+from storage.models import Account, FeatureAdoption
 from storage.models.base import Money
 from storage.usage import KEYS, UsageStore
 
@@ -47,6 +47,8 @@ def store(
         _update(session, entity, changed)
         if entity.model is Account:
             _remember(session, entity, differing, today)
+        if entity.model is FeatureAdoption:
+            remember_listed(session, today)
         session.commit()
         done(rows.height)
     return Counts(new.height, changed.height, rows.height - new.height - changed.height)

@@ -24,7 +24,17 @@ from storage.models.operations import (
 )
 from storage.models.outreach import Approval, Draft, DraftState, Outbox
 from storage.models.people import Role, SlackInstallation, User, Workspace
-from storage.models.results import AccountAction, HealthOverride, ScoringRun, Signal, Snapshot
+from storage.models.results import (
+    AccountAction,
+    Bookmark,
+    DataIncident,
+    HealthOverride,
+    Mention,
+    ScoringRun,
+    Signal,
+    SignalWait,
+    Snapshot,
+)
 
 __all__ = [
     "Account",
@@ -32,8 +42,10 @@ __all__ = [
     "AccountState",
     "Approval",
     "Audit",
+    "Bookmark",
     "Contact",
     "ConversationTurn",
+    "DataIncident",
     "Digest",
     "DigestSubscription",
     "Draft",
@@ -46,11 +58,13 @@ __all__ = [
     "Interaction",
     "Invoice",
     "JobPeriod",
+    "Mention",
     "Outbox",
     "Role",
     "ScoringRun",
     "ServiceRecord",
     "Signal",
+    "SignalWait",
     "SlackInstallation",
     "SlackMessage",
     "Snapshot",

@@ -141,6 +141,7 @@ class FeatureAdoption(ImportedRow, table=True):
     plan: str | None = Field(default=None, max_length=60)
     first_used_on: date | None = None
     last_used_on: date | None = None
+    listed_on: date | None = None  # since when the row is there; the importer writes it
     use_count: int = 0
 
 

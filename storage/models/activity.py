@@ -68,6 +68,7 @@ class Interaction(ImportedRow, table=True):
     opened: bool | None = None
     clicked: bool | None = None
     replied: bool | None = None
+    replied_on: date | None = None
     minutes: float | None = None
     attendees: int | None = None
     sentiment: float | None = None

@@ -3,10 +3,16 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, UniqueConstraint
+from sqlalchemy import JSON, Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from storage.models.base import UtcDateTime, WorkspaceRow
+
+
+def _once_open(name: str, *columns: str) -> Index:
+    """Of rows with the same values, one at most is open."""
+    is_open = text("closed_on IS NULL")
+    return Index(name, *columns, unique=True, sqlite_where=is_open, postgresql_where=is_open)
 
 
 class Snapshot(WorkspaceRow, table=True):
@@ -48,6 +54,7 @@ class ScoringRun(WorkspaceRow, table=True):
     means: list[float] = Field(default_factory=list, sa_type=JSON)
     loss_rates: dict[str, float] = Field(default_factory=dict, sa_type=JSON)
     freshness: dict[str, str | None] = Field(default_factory=dict, sa_type=JSON)
+    baselines: dict[str, list[float]] = Field(default_factory=dict, sa_type=JSON)
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
@@ -70,17 +77,84 @@ class HealthOverride(WorkspaceRow, table=True):
 
 
 class Signal(WorkspaceRow, table=True):
-    """A dated, typed observation that matters, with its evidence; open until its condition ends."""
+    """A dated, typed observation that matters, with its evidence; open until its condition ends.
+
+    One account has one kind open at most once, and opens it at most once a day: the database refuses more.
+    """
 
     __tablename__ = "signal"
-    __table_args__ = (Index("ix_signal_account", "account_id", "kind", "opened_on"),)
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "account_id", "kind", "opened_on", name="uq_signal_opened"),
+        _once_open("ux_signal_open", "workspace_id", "account_id", "kind"),
+        Index("ix_signal_account", "account_id", "kind", "opened_on"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     account_id: int = Field(foreign_key="account.id")
     kind: str = Field(max_length=60)
+    severity: int = 3
     opened_on: date
     closed_on: date | None = None
     evidence: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+
+
+class SignalWait(WorkspaceRow, table=True):
+    """A signal whose condition must hold for some days before it opens, and since when it holds."""
+
+    __tablename__ = "signal_wait"
+    __table_args__ = (UniqueConstraint("workspace_id", "account_id", "kind"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id")
+    kind: str = Field(max_length=60)
+    since: date
+
+
+class Mention(WorkspaceRow, table=True):
+    """Something that matters and that a customer said, with the sentence, in a text that we have."""
+
+    __tablename__ = "mention"
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "source", "source_id", "kind"),
+        Index("ix_mention_account", "account_id", "said_on"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id")
+    kind: str = Field(max_length=40)
+    said_on: date
+    source: str = Field(max_length=20)
+    source_id: int
+    quote: str = Field(max_length=200)
+
+
+class DataIncident(WorkspaceRow, table=True):
+    """The data, rather than the customers, changed: a source is late, or many accounts moved at once."""
+
+    __tablename__ = "data_incident"
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "kind", "opened_on"),
+        _once_open("ux_data_incident_open", "workspace_id", "kind"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str = Field(max_length=80)
+    source: str = Field(max_length=200)
+    opened_on: date
+    closed_on: date | None = None
+    evidence: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+
+
+class Bookmark(WorkspaceRow, table=True):
+    """How far some repeated reading has come: the last day, or the highest id."""
+
+    __tablename__ = "bookmark"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(max_length=80)
+    day: date | None = None
+    last_id: int | None = None
 
 
 class AccountAction(WorkspaceRow, table=True):

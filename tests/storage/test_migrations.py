@@ -9,11 +9,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import delete, text, update
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlmodel import SQLModel, select
 
 from storage.database import Database
-from storage.models import Audit, User
+from storage.models import Audit, Signal, User
 
 REPO = Path(__file__).parents[2]
 NOW = datetime(2026, 5, 4, 9, tzinfo=UTC)
@@ -123,18 +123,50 @@ def test_the_audit_takes_new_rows(audited: Database) -> None:
         assert len(session.exec(select(Audit)).all()) == 2
 
 
-def test_every_migration_can_be_taken_back(empty_url: str) -> None:
+def test_signals_of_an_older_schema_are_kept_and_doubled_ones_opened_once(empty_url: str) -> None:
+    database = Database(empty_url)
+    migrate_to(database, "0002")
+    with database.engine.begin() as connection:
+        connection.execute(text(OLD_ACCOUNT))
+        for kind, opened, closed in (("a", "2026-01-01", None), ("a", "2026-01-01", None), ("a", "2026-01-05", None),
+                                     ("b", "2026-01-02", "2026-01-03")):  # fmt: skip
+            connection.execute(text(OLD_SIGNAL), {"kind": kind, "opened": opened, "closed": closed})
+    database.migrate()
+    with database.session("w1") as session:
+        kept = session.exec(select(Signal).order_by(Signal.kind, Signal.opened_on)).all()
+        days = [(s.kind, s.opened_on.day, s.closed_on and s.closed_on.day, s.severity) for s in kept]
+        assert days == [("a", 1, 1, 3), ("a", 5, None, 3), ("b", 2, 3, 3)]
+        session.add(Signal(account_id=1, kind="a", opened_on=NOW.date()))
+        with pytest.raises(IntegrityError):
+            session.commit()
+    database.engine.dispose()
+
+
+OLD_ACCOUNT = """
+INSERT INTO account (id, workspace_id, external_id, name, industry, currency, status, started_on)
+VALUES (1, 'w1', 'a1', 'Acme', 'saas', 'USD', 'active', '2025-01-01')
+"""
+OLD_SIGNAL = """
+INSERT INTO signal (workspace_id, account_id, kind, opened_on, closed_on) VALUES ('w1', 1, :kind, :opened, :closed)
+"""
+
+
+def migrate_to(database: Database, revision: str) -> None:
     from alembic import command
     from alembic.config import Config
 
     from storage.database import MIGRATIONS
 
-    database = Database(empty_url)
-    database.migrate()
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with database.engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        (command.downgrade if revision == "base" else command.upgrade)(config, revision)
+
+
+def test_every_migration_can_be_taken_back(empty_url: str) -> None:
+    database = Database(empty_url)
+    database.migrate()
+    migrate_to(database, "base")
     database.migrate()
     database.engine.dispose()

@@ -8,7 +8,7 @@ from alembic import op
 import storage.models.base
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
@@ -46,6 +46,8 @@ FEATURES = [indicator["feature"] for factor in MATRIX_1["factors"] for indicator
 
 
 def upgrade() -> None:
+    op.add_column("interaction", sa.Column("replied_on", sa.Date(), nullable=True))
+    op.add_column("feature_adoption", sa.Column("listed_on", sa.Date(), nullable=True))
     op.add_column("workspace", sa.Column("scorecards", sa.JSON(), nullable=True))
     op.create_table(
         "scoring_run",
@@ -58,6 +60,7 @@ def upgrade() -> None:
         sa.Column("means", sa.JSON(), nullable=False),
         sa.Column("loss_rates", sa.JSON(), nullable=False),
         sa.Column("freshness", sa.JSON(), nullable=False),
+        sa.Column("baselines", sa.JSON(), nullable=False),
         sa.Column("created_at", storage.models.base.UtcDateTime(), nullable=False),
         sa.UniqueConstraint("workspace_id", "scorecard", "day"),
     )
@@ -118,6 +121,7 @@ RUN = sa.table(
     sa.column("means", sa.JSON()),
     sa.column("loss_rates", sa.JSON()),
     sa.column("freshness", sa.JSON()),
+    sa.column("baselines", sa.JSON()),
     sa.column("created_at", sa.DateTime()),
 )
 
@@ -136,6 +140,7 @@ def _run(workspace_id: str, day: object, scorecard: str, rows: object) -> dict[s
         "means": means,
         "loss_rates": {r.band: r.loss_probability for r in rows if r.band and r.loss_probability},  # type: ignore[attr-defined]
         "freshness": {},
+        "baselines": {},
         "created_at": sa.func.current_timestamp(),
     }
 
@@ -147,3 +152,5 @@ def downgrade() -> None:
     op.drop_table("health_override")
     op.drop_table("scoring_run")
     op.drop_column("workspace", "scorecards")
+    op.drop_column("feature_adoption", "listed_on")
+    op.drop_column("interaction", "replied_on")
