@@ -1,20 +1,16 @@
 """The command line: python -m bot COMMAND."""
 
-import json
 import signal
-import sys
 import threading
 import webbrowser
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from bot.settings import Settings, SettingsError
+from bot import scorecards_cli
+from bot.console import Json, core, friendly, out, print_json, progress_bars
+from bot.settings import Settings
 
 cli = typer.Typer(
     help="Tend, a Slack assistant for customer-success teams.",
@@ -22,8 +18,6 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out, err = Console(highlight=False), Console(stderr=True, highlight=False)
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of words.")]
 
 
 @cli.command()
@@ -52,7 +46,7 @@ def serve() -> None:
     from bot.app import build
 
     settings = Settings()
-    with _friendly():
+    with friendly():
         settings.require_for_serving()
         tend = build(settings)
         tend.start()
@@ -73,10 +67,10 @@ def import_(
     """Import accounts and everything about them, then score them. Importing again changes nothing."""
     from tools.imports import import_files
 
-    with _friendly(), _progress() as progress:
-        report, scored = import_files(_core().context(), folder, map, dry_run, progress)
+    with friendly(), progress_bars() as progress:
+        report, scored = import_files(core().context(), folder, map, dry_run, progress)
     if as_json:
-        _print_json({"report": report.to_dict(), "scored": scored and vars(scored)})
+        print_json({"report": report.to_dict(), "scored": scored and vars(scored)})
         return
     for line in report.lines():
         out.print(line, markup=False)
@@ -90,12 +84,12 @@ def score(as_json: Json = False) -> None:
     from tools.portfolio import portfolio_summary
     from tools.refresh import refresh
 
-    core = _core()
-    with _friendly(), _progress() as progress:
-        done = refresh(core.context(), lambda n, total: progress("scoring", n, total))
-        summary = portfolio_summary(core.context())
+    built = core()
+    with friendly(), progress_bars() as progress:
+        done = refresh(built.context(), lambda n, total: progress("scoring", n, total))
+        summary = portfolio_summary(built.context())
     if as_json:
-        _print_json({**vars(done), "summary": summary.text, "bands": [vars(band) for band in summary.bands]})
+        print_json({**vars(done), "summary": summary.text, "bands": [vars(band) for band in summary.bands]})
         return
     out.print(f"As of {done.day}: {summary.text}", markup=False)
 
@@ -111,14 +105,14 @@ def ask(
     from tools.context import SYSTEM
     from tools.people import actor_by_email
 
-    core = _core()
-    with _friendly():
-        ctx = core.context()
+    built = core()
+    with friendly():
+        ctx = built.context()
         ctx = ctx.acting(actor_by_email(ctx, as_) if as_ else SYSTEM)
-        answer = core.agent.answer(ctx, question, [])
+        answer = built.agent.answer(ctx, question, [])
     if as_json:
         blocks = answer_blocks(answer, question, "cli")
-        _print_json(
+        print_json(
             {
                 "text": answer.text,
                 "mode": answer.mode,
@@ -145,9 +139,9 @@ def digest(
     from storage.models import DigestSubscription
     from tools.digests import compose_digest, subscriptions
 
-    core = _core()
-    with _friendly():
-        ctx = core.context()
+    built = core()
+    with friendly():
+        ctx = built.context()
         found = next((s for s in subscriptions(ctx) if s.channel == channel), None)
         subscription = found or DigestSubscription(channel=channel, created_by="command line")
         if not dry_run:
@@ -155,7 +149,7 @@ def digest(
             return
         card = compose_digest(ctx, subscription, ctx.today())
     if as_json:
-        _print_json(
+        print_json(
             {
                 "text": card.text,
                 "day": card.day,
@@ -187,14 +181,8 @@ def doctor(as_json: Json = False) -> None:
             if not finding.ok:
                 out.print(f"    {finding.fix}", markup=False)
     if as_json:
-        _print_json([vars(finding) for finding in findings])
+        print_json([vars(finding) for finding in findings])
     raise typer.Exit(0 if all(finding.ok or finding.optional for finding in findings) else 1)
-
-
-def _core() -> Any:
-    from bot.app import build_core
-
-    return build_core(Settings())
 
 
 def _post_digest(subscription: Any) -> None:
@@ -247,37 +235,7 @@ def _wait_for_stop() -> None:
         pass
 
 
-@contextmanager
-def _friendly() -> Iterator[None]:
-    """Errors that the person can put right are said in a sentence; the exit code is 2."""
-    from tools.errors import UserError
-
-    try:
-        yield
-    except (UserError, SettingsError) as error:
-        err.print(str(error), markup=False)
-        sys.exit(2)
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A progress bar per piece of work, on standard error so that output can be piped."""
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True
-    ) as bar:
-        tasks: dict[str, Any] = {}
-
-        def report(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = bar.add_task(name, total=total)
-            bar.update(tasks[name], completed=done, total=total)
-
-        yield report
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
-
+scorecards_cli.register(cli)
 
 if __name__ == "__main__":
     cli()

@@ -1,4 +1,4 @@
-"""`/tend`: a question, health, draft, the digest of this channel, who I am, help."""
+"""`/tend`: a question, health, draft, the digest of this channel, the scores' honesty, who I am, help."""
 
 import re
 from typing import Any
@@ -8,6 +8,7 @@ from slack_bolt import App
 from bot import jobs
 from bot.blocks.asking import suggestions
 from bot.blocks.parts import section
+from bot.listeners import honesty
 from bot.listeners.chat import PROMPTS
 from bot.listeners.common import person, say_only_to
 from bot.runtime import Tend
@@ -21,6 +22,8 @@ HELP = """*What you can type*
 • `/tend <question>`: ask about accounts, for example `/tend which accounts renew next month?`
 • `/tend health <account>` · `/tend draft <account>`
 • `/tend digest here [hour]`: the at-risk digest here every day (default 8) · `/tend digest off` · `/tend digest now`
+• `/tend honesty`: how far the scores could be trusted over the last year, each scorecard beside the others
+• `/tend simulate <scorecard> ["factor"=weight …]`: what other weights would change (admins)
 • `/tend whoami`: how I know you
 You can also mention me in a channel or write to me directly."""
 
@@ -58,9 +61,14 @@ def run_command(tend: Tend, item: Item) -> None:
         return
     text = item.payload["text"]
     word, _, rest = text.partition(" ")
+    said: str | None = None
     try:
         if word.lower() == "digest":
             said = _digest(tend, ctx, item, rest.strip().lower())
+        elif word.lower() == "honesty":
+            honesty.honesty(tend, ctx, item)
+        elif word.lower() == "simulate":
+            honesty.simulation(tend, ctx, item, rest.strip())
         elif word.lower() == "whoami":
             said = f"You are {ctx.actor.name} ({ctx.actor.email}), role {ctx.actor.role}."
         else:
