@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scoring.honesty import HORIZON, Honesty
-from tools.accounts import band_words
+from tools.accounts import band_words, points
 from tools.facts import money
 from tools.fitting import FitResult
 from tools.honesty import HonestyReport, interval
@@ -94,7 +94,7 @@ def _moves(result: SimulationResult) -> Table:
     table = Table("Account", "Now", "With it", "ARR", title=f"The largest of {len(result.moves):,} by revenue")
     for move in result.moves[:MOST_MOVES]:
         now, then = (
-            "no score" if value is None else f"{value:.0f} {band_words(band)}"
+            "no score" if value is None else f"{points(value)} {band_words(band)}"
             for value, band in ((move.value_before, move.before), (move.value_after, move.after))
         )
         table.add_row(move.name, now, then, money(move.arr, move.currency))

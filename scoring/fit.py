@@ -123,12 +123,12 @@ def fit_weights(points: np.ndarray, lost: np.ndarray, prior: np.ndarray, penalty
 
 def rounded(weights: np.ndarray) -> np.ndarray:
     """Round weights to tenths that sum to 100; every indicator keeps at least a tenth, so that it still shows."""
-    spare = TENTHS - len(weights)
-    exact = weights / weights.sum() * spare
-    floors = np.floor(exact)
-    up = np.argsort(floors - exact, kind="stable")[: round(spare - floors.sum())]
+    above = np.maximum(weights / weights.sum() * TENTHS, 1) - 1
+    exact = 1 + above * (TENTHS - len(weights)) / above.sum()
+    floors = np.floor(exact + 1e-9)
+    up = np.argsort(floors - exact, kind="stable")[: round(TENTHS - floors.sum())]
     floors[up] += 1
-    return (floors + 1) / 10
+    return floors / 10
 
 
 def weighted(points: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from bot.runtime import Core
 from storage.database import Database
 from storage.usage import UsageStore
 from tests.postgres import empty_postgres, postgres, postgres_url
-from tests.tools import portfolio
+from tests.tools import leavers, portfolio
 from tools.context import Context
 
 settings.register_profile("tend", deadline=None)  # a busy machine is no defect
@@ -92,3 +93,22 @@ def ctx(filled: Path, tmp_path: Path, clock: Stepped) -> Iterator[Context]:
     database = Database(f"sqlite:///{folder}/tend.db")
     yield portfolio.context(database, UsageStore(str(folder / "usage")), clock)
     database.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def left_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with accounts of which half have left, imported and scored once; tests copy it."""
+    folder = tmp_path_factory.mktemp("leavers")
+    database = leavers.build(folder).database
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.engine.dispose()
+    return folder
+
+
+@pytest.fixture
+def left(left_folder: Path, tmp_path: Path) -> Iterator[Core]:
+    """The accounts of which half have left, in a copy of their own."""
+    core = leavers.open_(shutil.copytree(left_folder, tmp_path / "left"))
+    yield core
+    core.database.engine.dispose()

@@ -110,7 +110,7 @@ def _verdict(card: Scorecard, found: Fit) -> str:
     elif np.isclose(better, 0, atol=0.005):
         said = "The fitted weights are as good as the hand-set ones."
     else:
-        said = f"The fitted weights are {'better' if better > 0 else 'worse'}, but the intervals overlap."
+        said = f"The fitted weights look {'better' if better > 0 else 'worse'}, but the intervals overlap: no proof."
     return (
         f"{card.title} on {found.held_out_lost} losses since {day(found.held_out_from)}, which the fit has not seen: "
         f"AUC {interval(found.hand_auc)} with the hand-set weights, {interval(found.fitted_auc)} with weights fitted "

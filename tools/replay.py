@@ -42,7 +42,8 @@ def replay_days(ctx: Context, step: int = STEP, span: int = SPAN) -> list[date]:
     """
     newest = newest_day(ctx)
     first = max(_first_fact(ctx, newest) + timedelta(days=WARM_UP), newest - timedelta(days=span))
-    return [newest - timedelta(days=back) for back in range((newest - first).days // step * step, -1, -step)]
+    reach = max((newest - first).days, 0) // step * step
+    return [newest - timedelta(days=back) for back in range(reach, -1, -step)]
 
 
 def features_of(ctx: Context, days: Sequence[date], progress: Progress = no_progress) -> Iterator[pl.DataFrame]:

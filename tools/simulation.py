@@ -75,7 +75,7 @@ def simulate(
         text=_simulation_text(current, candidate, moves, now.height, before, after),
         facts=_simulation_facts(moves, now.height, days[-1], (before, after)),
         account_ids=tuple(move.account_id for move in moves),
-        candidate=candidate.title,
+        candidate=_title(current, candidate),
         current=current.title,
         as_of=days[-1],
         accounts=now.height,
@@ -121,6 +121,11 @@ def _moves(
     return tuple(sorted(found, key=lambda move: (-(move.arr or 0), move.name)))
 
 
+def _title(current: Scorecard, candidate: Scorecard) -> str:
+    """A changed copy often keeps the title."""
+    return f"{candidate.title}, changed" if candidate.title == current.title else candidate.title
+
+
 def _looks(current: Scorecard, candidate: Scorecard) -> tuple[dict[str, str], dict[str, str]]:
     same = [band.name for band in current.bands] == [band.name for band in candidate.bands]
     one, two = ({b.name: b.name if same else b.colour for b in card.bands} for card in (current, candidate))
@@ -131,7 +136,9 @@ def _simulation_text(
     current: Scorecard, candidate: Scorecard, moves: Sequence[Move], accounts: int, before: Honesty, after: Honesty
 ) -> str:
     kind = "band" if _looks(current, candidate)[0] == {b.name: b.name for b in current.bands} else "colour"
-    changed = f"{len(moves):,} of {plural(accounts, 'account')} would change {kind} with {candidate.title}."
+    changed = (
+        f"{len(moves):,} of {plural(accounts, 'account')} would change {kind} with “{_title(current, candidate)}”."
+    )
     if before.too_few or after.too_few:
         return f"{changed} {too_few(before)}"
     was, now = (next(b for b in record.before if b.days == TOLD) for record in (before, after))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bot.blocks.parts import Block, context, escape, section, table
 from scoring.honesty import HORIZON, Honesty
-from tools.accounts import band_words
+from tools.accounts import band_words, points
 from tools.facts import day, money
 from tools.honesty import HonestyReport, interval, sentences, too_few
 from tools.simulation import Move, SimulationResult
@@ -54,7 +54,7 @@ def _move(move: Move) -> list[Cell]:
 
 
 def _health(value: float | None, band: str | None) -> Cell:
-    return "no score" if value is None else (value, f"{value:.0f} {band_words(band)}")
+    return "no score" if value is None else (value, f"{points(value)} {band_words(band)}")
 
 
 def _records(caption: str, names: Sequence[str], records: Sequence[Honesty]) -> Block:
