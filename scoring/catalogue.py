@@ -79,6 +79,7 @@ _ROWS = (
     ("sessions_change_28d", "logins against the 28 days before", "share", "higher", "usage", signed_percent),
     ("days_below_baseline", "of the last 3 days below its usual", "days", "lower", "usage", count),
     ("days_since_use", "time since last use", "days", "lower", "usage", days),
+    ("days_without_login", "time without a login, from the first day on", "days", "lower", "usage", days),
     ("usage_volatility", "spread of daily use", "share", "lower", "usage", one_decimal),
     ("api_days_share", "days with API calls", "share", "higher", "usage", percent),
     ("api_calls_per_day", "API calls a day", "calls", "higher", "usage", count),

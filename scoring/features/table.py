@@ -39,7 +39,8 @@ def feature_table(facts: dict[str, pl.DataFrame], usage: pl.DataFrame | None, as
     table = _accounts(facts["account"], as_of)
     table = table.join(usage_rates(usage, as_of), on="account", how="left")
     if usage is not None:  # who never used it has been away since the first day
-        table = table.with_columns(pl.coalesce("days_since_use", pl.col("tenure_days").cast(pl.Float64)))
+        away = pl.coalesce("days_since_use", pl.col("tenure_days").cast(pl.Float64))
+        table = table.with_columns(away.alias("days_without_login"))
     table = table.join(_adoption(facts["feature_adoption"], table, usage, as_of), on="account_id", how="left")
     table = table.join(_limits(facts["account"], usage), on="account_id", how="left")
     for name, frame in facts.items():
