@@ -81,11 +81,13 @@ def test_honesty_is_announced_then_posted_to_the_person_with_the_decision_first(
 
 
 def test_an_admin_may_simulate_other_weights(left: Core) -> None:
-    text = 'simulate matrix “product adoption”=5 "usage engagement"=40'
+    text = 'simulate matrix “business outcomes”=1 "usage engagement"=44'
     tend = command(FakeTend(left, Role.ADMIN), text)
     [(_, _, said, blocks)] = tend.posted
     assert "would change band with “Six factors, changed”" in said
-    assert [row[0] for row in tables(blocks)[-1][1:]] == ["Six factors (now)", "Six factors, changed"]
+    [_, (now, *before), (then, *after)] = tables(blocks)[-1]
+    assert (now, then) == ("Six factors (now)", "Six factors, changed")
+    assert before != after
     assert len(message_blocks(blocks)) == len(blocks)  # raises what Slack would
 
 
