@@ -135,9 +135,12 @@ def reweighted(card: Scorecard, weights: Mapping[str, float]) -> Scorecard:
     given = {names[_known("factor", name.lower(), names)]: weight for name, weight in weights.items()}
     all_weights = {factor.name: given.get(factor.name, factor.weight) for factor in card.factors}
     _check(all_weights)
-    factors = [factor.model_copy(update={"weight": all_weights[factor.name]}) for factor in card.factors]
-    title = f"{card.title}, changed" if given else card.title
-    return card.model_copy(update={"factors": tuple(factors), "title": title})
+    # Not `model_copy`: it keeps what the card has worked out from its old weights.
+    changed = card.model_dump(by_alias=True)
+    for factor in changed["factors"]:
+        factor["weight"] = all_weights[factor["name"]]
+    changed["title"] = f"{card.title}, changed" if given else card.title
+    return Scorecard.model_validate(changed)
 
 
 def _check(weights: Mapping[str, float]) -> None:

@@ -140,7 +140,7 @@ def _simulation_text(
         f"{len(moves):,} of {plural(accounts, 'account')} would change {kind} with “{_title(current, candidate)}”."
     )
     if before.too_few or after.too_few:
-        return f"{changed} {too_few(before)}"
+        return f"{changed} {too_few(before if before.too_few else after)}"
     was, now = (next(b for b in record.before if b.days == TOLD) for record in (before, after))
     green = f"Green {TOLD} days before leaving: {was.green} of {was.left} now, {now.green} with it."
     return f"{changed} AUC {interval(before.auc)} now, {interval(after.auc)} with it. {green}"

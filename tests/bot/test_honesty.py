@@ -11,17 +11,19 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bot.__main__ import cli
+from bot.blocks.honesty import simulation
 from bot.listeners import HANDLERS
 from bot.listeners.command import HELP
 from bot.listeners.honesty import REPLAYING, parse_weights
 from bot.local.limits import message_blocks
 from bot.runtime import Core
 from bot.work import Item
-from scoring.scorecard import SCORECARDS
+from scoring.scorecard import SCORECARDS, Scorecard
 from storage.models import Role
 from tests.tools import leavers
 from tools.context import Actor, Context
 from tools.errors import NotAllowedError, UserError
+from tools.simulation import simulate
 
 CHANNEL, OWN = "C1", "D1"
 
@@ -81,12 +83,26 @@ def test_honesty_is_announced_then_posted_to_the_person_with_the_decision_first(
 
 
 def test_an_admin_may_simulate_other_weights(left: Core) -> None:
-    text = 'simulate matrix “product adoption”=5 "usage engagement"=40'
+    text = 'simulate matrix “business outcomes”=1 "usage engagement"=44'
     tend = command(FakeTend(left, Role.ADMIN), text)
     [(_, _, said, blocks)] = tend.posted
     assert "would change band with “Six factors, changed”" in said
-    assert [row[0] for row in tables(blocks)[-1][1:]] == ["Six factors (now)", "Six factors, changed"]
+    now, then = blocks[1]["text"]["text"].split("\n")
+    assert now.startswith("*Six factors (now)*: AUC")
+    assert then.startswith("*Six factors, changed*: AUC")
+    assert now.partition(":")[2] != then.partition(":")[2]
     assert len(message_blocks(blocks)) == len(blocks)  # raises what Slack would
+
+
+def test_accounts_that_would_change_band_are_listed_by_revenue(left: Core) -> None:
+    given = left.scorecards.cards["matrix"].model_dump(by_alias=True)
+    given["bands"][0]["from"] = 97
+    result = simulate(left.context(), Scorecard.model_validate(given))
+    blocks = simulation(result)
+    [rows] = tables(blocks)
+    assert [row[0] for row in rows[1:]] == [f"Account {place}" for place in range(79, 69, -1)]
+    assert f"{len(result.moves)} healthy → at risk" in blocks[0]["text"]["text"]
+    assert len(message_blocks(blocks)) == len(blocks)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from sqlmodel import select
 
 from bot.runtime import Core
-from scoring.scorecard import load_scorecard
+from scoring.scorecard import Scorecard, load_scorecard
 from storage.models import Account, Audit, Role, Snapshot
 from tests.tools import leavers
 from tests.tools.leavers import FIRST, GAP, LEAVERS
@@ -94,8 +94,9 @@ def test_with_few_losses_the_report_says_so(ctx: Context) -> None:
 def test_a_simulation_shows_who_moves_and_writes_nothing(left: Core) -> None:
     ctx = left.context()
     card = card_of_id(ctx, "matrix")
-    harsher = card.model_copy(update={"bands": tuple(b.model_copy(update={"lower": b.lower and 99.0 - 10 * n})
-                                                     for n, b in enumerate(card.bands))})  # fmt: skip
+    given = card.model_dump(by_alias=True)
+    given["bands"][0]["from"], given["bands"][1]["from"] = 99, 89
+    harsher = Scorecard.model_validate(given)
     result = simulate(ctx, harsher)
     assert result.accounts == leavers.ACCOUNTS - LEAVERS
     assert len(result.moves) == result.accounts
@@ -185,8 +186,11 @@ def test_only_an_admin_chooses(left: Core) -> None:
 
 def test_other_weights_must_name_factors_and_sum_to_100(left: Core) -> None:
     card = card_of_id(left.context(), "matrix")
+    assert card.weights.sum() == pytest.approx(100)  # worked out before, and not to be kept
     made = reweighted(card, {"Product Adoption": 35, "business outcomes": 15})
-    assert (made.weights.sum(), made.factors[0].weight, made.title) == (100, 35, "Six factors, changed")
+    assert (made.factors[0].weight, made.title) == (35, "Six factors, changed")
+    assert made.weights.tolist() == pytest.approx([i.share * f.weight for f in made.factors for i in f.indicators])
+    assert made.weights[0] == pytest.approx(35 * 0.7)
     with pytest.raises(UserError, match=r"must sum to 100; these sum to 110: product adoption 35, usage"):
         reweighted(card, {"product adoption": 35})
     with pytest.raises(UserError, match=r"no factor “produkt adoption”; did you mean “product adoption”"):
