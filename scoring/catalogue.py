@@ -56,6 +56,15 @@ class Feature:
     show: Formatter
 
 
+LATE = {  # days after which a source counts as old on a health card; others after `LATE_ELSEWHERE`
+    "usage": 3,
+    "goal": 100,
+    "stakeholder_change": 180,
+    "subscription": 400,
+    "contact": 400,
+    "account": 400,
+}
+LATE_ELSEWHERE = 45
 TEXTS = ("industry", "segment", "plan", "status")  # what predicates may ask besides the features
 
 _ROWS = (
@@ -161,3 +170,27 @@ _ROWS = (
     ("upgrade_mentions_90d", "asked about a higher plan", "mentions", "higher", "mention", count),
 )  # fmt: skip
 CATALOGUE: dict[str, Feature] = {row[0]: Feature(*row) for row in _ROWS}
+
+
+def late_after(source: str) -> int:
+    """Days without anything new after which a source counts as old."""
+    return LATE.get(source, LATE_ELSEWHERE)
+
+
+def catalogue_markdown() -> str:
+    """Write the catalogue as a table for people."""
+    lines = [
+        "# Features",
+        "",
+        "What scorecards, signals and filters may name; generated from `scoring/catalogue.py` by `make docs`. Each",
+        "describes an account as of a day; without data it is missing, never zero. `better` says which way is good,",
+        "`old after` after how many days without anything new the source counts as old.",
+        "",
+        "| feature | meaning | unit | better | source | old after |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{f.name}` | {f.label} | {f.unit} | {f.better} | {f.source} | {late_after(f.source)} days |"
+        for f in CATALOGUE.values()
+    ]
+    return "\n".join(lines) + "\n"

@@ -71,6 +71,7 @@ class UsageStore:
         import ibis
 
         connection = ibis.duckdb.connect()
+        connection.raw_sql("SET enable_progress_bar = false")  # it would write over our own output
         facts = connection.read_parquet([str(file) for file in files], union_by_name=True)
         return connection.create_table("usage_daily", facts, temp=True) if in_memory else facts
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from bot.settings import settings_table
+from scoring.catalogue import catalogue_markdown
 from storage.importing import import_format_markdown
 
 REPO = Path(__file__).parents[1]
@@ -16,6 +17,7 @@ def documents() -> dict[Path, str]:
     return {
         readme: BLOCK.sub(lambda m: f"{m.group(1)}{settings_table()}\n{m.group(2)}", readme.read_text("utf-8")),
         REPO / "docs" / "import.md": import_format_markdown(),
+        REPO / "docs" / "features.md": catalogue_markdown(),
     }
 
 

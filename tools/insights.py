@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from scoring.baselines import FLEET, peer_group
-from scoring.catalogue import CATALOGUE
+from scoring.catalogue import CATALOGUE, late_after
 from scoring.health import Drivers, Raw, read_raw, waterfall
 from scoring.scorecard import Scorecard
 from storage import queries
@@ -246,10 +246,7 @@ def _stale(run: ScoringRun, card: Scorecard, as_of: date) -> tuple[tuple[str, da
     """The sources of this scorecard that had nothing new for a while before the day, with their newest day."""
     sources = dict.fromkeys(CATALOGUE[name].source for name in card.features)
     newest = {s: date.fromisoformat(d) for s in sources if (d := run.freshness.get(s))}
-    return tuple((s, d) for s, d in newest.items() if (as_of - d).days > STALE_DAYS.get(s, 45))
-
-
-STALE_DAYS = {"usage": 3, "goal": 100, "stakeholder_change": 180, "subscription": 400, "contact": 400}
+    return tuple((s, d) for s, d in newest.items() if (as_of - d).days > late_after(s))
 
 
 def _explanation(row: AccountRow, trends: tuple[tuple[int, float], ...], missing: tuple[str, ...]) -> str:

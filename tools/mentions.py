@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import polars as pl
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, and_, col, or_, select
 
 from scoring.mentions import MENTION, Patterns, find_mentions
 from storage.bulk import remove_rows
@@ -68,7 +68,8 @@ def _batches(session: Session, source: _Source, as_of: date, name: str) -> Itera
     identity, at = col(source.model.id), col(getattr(source.model, source.at))
     start = as_of - timedelta(days=RECENT)
     recent = at >= (start if source.at.endswith("_on") else datetime.combine(start, time.min))
-    wanted = or_(identity > (mark.last_id or 0), recent)
+    worded = or_(*[col(getattr(source.model, name)).is_not(None) for name in source.words])
+    wanted = and_(worded, or_(identity > (mark.last_id or 0), recent))
     cursor = 0
     while (batch := _read(session, source, wanted, cursor)).height:
         cursor = int(batch["source_id"][-1])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -33,7 +34,7 @@ SNAPSHOT_KEY = ("day", "scorecard", "account_id")
 MOST_MISSED = 90  # days that are made up for after a long silence
 SOURCE_OF = {name: feature.source for name, feature in CATALOGUE.items()}
 SCORES = ("health", "health_change_1d", "health_change_7d", "loss_probability")
-SCORED = ("account_id", "scorecard", "value", "band")
+SCORED = ("account_id", "scorecard", "value")
 Progress = Callable[[int, int], None]
 
 
@@ -85,27 +86,36 @@ def refresh(ctx: Context, progress: Progress = no_progress) -> Refreshed:
 
 
 def score_day(ctx: Context, usage: Any, as_of: date, signals: bool = True) -> int:
-    """Write one day's snapshots in one transaction. Returns the number of accounts scored.
+    """Write one day's snapshots, and then its signals. Returns the number of accounts scored.
 
     Args:
         usage: the workspace's usage facts as an Ibis table, or None.
         signals: open and close signals too; not for a past that was never watched.
     """
-    with ctx.session() as session:
-        if signals:
+    if signals:
+        with ctx.session() as session:
             scan_mentions(ctx, session, as_of, load_mentions())
-        facts = aggregates(session, as_of)
-        features = feature_table(facts, _collected(usage, as_of), as_of)
+            session.commit()
+    facts, collected = _read_at_once(ctx, usage, as_of)
+    features = feature_table(facts, collected, as_of)
+    with ctx.session() as session:
         fresh = freshness(facts, _newest_usage(ctx, as_of), as_of)
         dated = {source: day.isoformat() if day else None for source, day in fresh.items()}
         scored = score_all(ctx.scorecards, features)
-        for health in scored:
-            _store(ctx, session, health, as_of, {"freshness": dated, "baselines": baselines(features, health)})
-        if signals:
-            table = _with_scores(session, features, scored, as_of)
+        around = [{"freshness": dated, "baselines": baselines(features, health)} for health in scored]
+        stored = [_store(ctx, session, health, as_of, each) for health, each in zip(scored, around, strict=True)]
+        if signals and stored:
+            table = _with_scores(session, features, pl.concat(stored), as_of)
             update_signals(ctx, session, as_of, table, declared_signals(), source_of=SOURCE_OF, freshness=fresh)
         session.commit()
     return features.height
+
+
+def _read_at_once(ctx: Context, usage: Any, as_of: date) -> tuple[dict[str, pl.DataFrame], pl.DataFrame | None]:
+    """Read usage and everything else at the same time: they lie in different databases."""
+    with ThreadPoolExecutor(1) as beside, ctx.session() as session:
+        collecting = beside.submit(_collected, usage, as_of)
+        return aggregates(session, as_of), collecting.result()
 
 
 def features_on(session: Session, usage: Any, as_of: date, account: Account | None = None) -> pl.DataFrame:
@@ -127,25 +137,17 @@ def declared_signals() -> Signals:
     return load_signals(SIGNALS, {**numbers, **dict.fromkeys([*TEXTS, "band"], pl.String())})
 
 
-def _with_scores(session: Session, features: pl.DataFrame, scored: list[Health], as_of: date) -> pl.DataFrame:
+def _with_scores(session: Session, features: pl.DataFrame, stored: pl.DataFrame, as_of: date) -> pl.DataFrame:
     """Add to the features of a day the scores that signals ask for."""
-    snapshots = read_frame(session, Snapshot, (*SCORED, "loss_probability"), Snapshot.day == as_of)  # type: ignore[arg-type]
-    table = features.join(_by_card(snapshots, scored).rename({"value": "health"}), on="account_id", how="left")
+    now = stored.select("account_id", "band", "loss_probability", pl.col("value").alias("health"))
+    table = features.join(now, on="account_id", how="left")
     for days in (1, 7):
         before = read_frame(session, Snapshot, SCORED, Snapshot.day == as_of - timedelta(days=days))  # type: ignore[arg-type]
-        was = _by_card(before, scored).select("account_id", pl.col("value").alias("was"))
+        same = before.join(stored, on=["account_id", "scorecard"], how="semi")  # a switched card is no change
+        was = same.select("account_id", pl.col("value").alias("was"))
         change = (pl.col("health") - pl.col("was")).alias(f"health_change_{days}d")
         table = table.join(was, on="account_id", how="left").with_columns(change).drop("was")
     return table
-
-
-def _by_card(snapshots: pl.DataFrame, scored: list[Health]) -> pl.DataFrame:
-    """Each account's snapshot by the scorecard that scores it now."""
-    own = pl.concat(
-        pl.DataFrame({"account_id": health.account_ids}).with_columns(pl.lit(health.scorecard.id).alias("scorecard"))
-        for health in scored
-    )
-    return snapshots.join(own, on=["account_id", "scorecard"]).drop("scorecard")
 
 
 def score_all(cards: Scorecards, features: pl.DataFrame) -> list[Health]:
@@ -156,7 +158,7 @@ def score_all(cards: Scorecards, features: pl.DataFrame) -> list[Health]:
     return [score(card, part) for card, part in parts if part.height]
 
 
-def _store(ctx: Context, session: Session, health: Health, as_of: date, around: dict[str, Any]) -> None:
+def _store(ctx: Context, session: Session, health: Health, as_of: date, around: dict[str, Any]) -> pl.DataFrame:
     card = health.scorecard
     rates = loss_rates(queries.losses_by_band(session, card.id, as_of, LOSS_HORIZON))
     run = {
@@ -170,7 +172,9 @@ def _store(ctx: Context, session: Session, health: Health, as_of: date, around: 
         **around,
     }
     insert_new(session, ScoringRun, run, ("scorecard", "day"))
-    insert_frame(session, Snapshot, _snapshots(health, as_of, rates), unless=SNAPSHOT_KEY)
+    snapshots = _snapshots(health, as_of, rates)
+    insert_frame(session, Snapshot, snapshots, unless=SNAPSHOT_KEY)
+    return snapshots
 
 
 def _snapshots(health: Health, as_of: date, rates: dict[str, float]) -> pl.DataFrame:

@@ -1,18 +1,16 @@
 """Open and close signals in bulk: each account and kind once, and none from data that cannot be believed."""
 
-import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import polars as pl
 from sqlmodel import Session, col, or_, select
 
 from scoring.signals import FOUND, Rule, Signals, evaluate, lasting
 from storage.bulk import change_rows, remove_rows
-from storage.database import insert_rows
+from storage.database import insert_frame, insert_rows
 from storage.models import Bookmark, DataIncident, Signal, SignalWait
 from storage.queries import read_frame
 from tools.context import Context
@@ -117,22 +115,18 @@ class _Day:
         new = fresh.join(again, on=WHO, how="anti")
         change_rows(self.session, Signal, over["id"].to_list(), {"closed_on": self.as_of})
         change_rows(self.session, Signal, again["id"].to_list(), {"closed_on": None})
-        insert_rows(self.session, Signal, self._rows(new), unless=(*WHO, "opened_on"))
+        insert_frame(self.session, Signal, self._rows(new), unless=(*WHO, "opened_on"))
         _keep_bookmark(self.session, NEWEST, self.as_of)
         insert_rows(self.session, Bookmark, [{"name": _name(r), "day": self.as_of} for r in self.unknown], ("name",))
 
-    def _rows(self, new: pl.DataFrame) -> list[dict[str, Any]]:
+    def _rows(self, new: pl.DataFrame) -> pl.DataFrame:
         severity = {rule.kind: rule.declared.severity for rule in self.declared}
-        return [
-            {
-                "account_id": account_id,
-                "kind": kind,
-                "severity": severity[kind],
-                "opened_on": self.as_of,
-                "evidence": json.loads(evidence),
-            }
-            for account_id, kind, evidence in new.iter_rows()
-        ]
+        return new.select(
+            *WHO,
+            pl.col("kind").replace_strict(severity, return_dtype=pl.Int64).alias("severity"),
+            pl.lit(self.as_of).alias("opened_on"),
+            "evidence",
+        )
 
 
 def _sources(rule: Rule, source_of: Mapping[str, str]) -> set[str]:

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from sqlalchemy import JSON, Index, UniqueConstraint
+from sqlalchemy import JSON, Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from storage.models.base import ImportedRow, Money, WorkspaceRow
@@ -16,6 +16,8 @@ class Account(ImportedRow, table=True):
     __table_args__ = (
         UniqueConstraint("workspace_id", "external_id"),
         Index("ix_account_owner", "workspace_id", "owner_email"),
+        Index("ix_account_lower_name", "workspace_id", text("lower(name)")),
+        Index("ix_account_lower_domain", "workspace_id", text("lower(domain)")),
     )
 
     id: int | None = Field(default=None, primary_key=True)

@@ -1,7 +1,14 @@
-"""Generates a large portfolio straight into a database and Parquet files, for benchmarks of scoring."""
+"""Generates a large portfolio straight into a database and Parquet files, for benchmarks of scoring.
 
+`python -m tests.benchmarks.fleet FOLDER` scores the last day of one anew and prints what it took, as JSON.
+"""
+
+import json
+import resource
 import sqlite3
-from datetime import date, timedelta
+import sys
+import time
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -20,8 +27,7 @@ PLANS = ("starter", "professional", "business", "enterprise")
 
 def build_fleet(folder: Path, accounts: int, tickets: int, interactions: int, invoices: int) -> Core:
     """Make `accounts` with 90 days of daily use and the given numbers of rows, all a year deep at most."""
-    settings = Settings(data_dir=folder, database_url=None, usage_url=None, openai_api_key=None)
-    core = build_core(settings, clock=_clock)
+    core = open_fleet(folder)
     write_usage(folder / "usage" / "main", accounts)
     rng = np.random.default_rng(7)
     frames = {
@@ -39,10 +45,10 @@ def build_fleet(folder: Path, accounts: int, tickets: int, interactions: int, in
     return core
 
 
-def _clock():  # type: ignore[no-untyped-def]
-    from datetime import UTC, datetime
-
-    return datetime(2026, 11, 20, 6, tzinfo=UTC)
+def open_fleet(folder: Path) -> Core:
+    """Open what `build_fleet` made, on the morning of its last day."""
+    settings = Settings(data_dir=folder, database_url=None, usage_url=None, openai_api_key=None)
+    return build_core(settings, clock=lambda: datetime(2026, 11, 20, 6, tzinfo=UTC))
 
 
 def write_usage(folder: Path, accounts: int) -> None:
@@ -162,3 +168,25 @@ def _invoices(rng: np.random.Generator, accounts: int, n: int) -> pl.DataFrame:
             }
         )
     )
+
+
+def score_once(folder: Path) -> dict[str, float]:
+    """Score the last day with nothing stored before, and say how long it took and what it wrote."""
+    from tools.refresh import score_day
+
+    connection = sqlite3.connect(folder / "tend.db")
+    for table in ("snapshot", "scoring_run", "signal", "bookmark"):
+        connection.execute(f"DELETE FROM {table}")
+    connection.commit()
+    ctx = open_fleet(folder).context()
+    started = time.perf_counter()
+    score_day(ctx, ctx.usage.table("main"), TODAY)
+    seconds = time.perf_counter() - started
+    written = {
+        f"{t}s": float(connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0]) for t in ("snapshot", "signal")
+    }
+    return {"seconds": seconds, "gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, **written}
+
+
+if __name__ == "__main__":
+    print(json.dumps(score_once(Path(sys.argv[1]))))

@@ -46,6 +46,8 @@ FEATURES = [indicator["feature"] for factor in MATRIX_1["factors"] for indicator
 
 
 def upgrade() -> None:
+    op.create_index("ix_account_lower_name", "account", ["workspace_id", sa.text("lower(name)")])
+    op.create_index("ix_account_lower_domain", "account", ["workspace_id", sa.text("lower(domain)")])
     op.add_column("interaction", sa.Column("replied_on", sa.Date(), nullable=True))
     op.add_column("feature_adoption", sa.Column("listed_on", sa.Date(), nullable=True))
     op.add_column("workspace", sa.Column("scorecards", sa.JSON(), nullable=True))
@@ -151,6 +153,8 @@ def downgrade() -> None:
     op.drop_index("ix_override_account", "health_override")
     op.drop_table("health_override")
     op.drop_table("scoring_run")
+    op.drop_index("ix_account_lower_domain", "account")
+    op.drop_index("ix_account_lower_name", "account")
     op.drop_column("workspace", "scorecards")
     op.drop_column("feature_adoption", "listed_on")
     op.drop_column("interaction", "replied_on")
