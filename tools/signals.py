@@ -121,7 +121,7 @@ class _Day:
 
     def _rows(self, new: pl.DataFrame) -> pl.DataFrame:
         severity = {rule.kind: rule.declared.severity for rule in self.declared}
-        return new.select(
+        return new.sort(WHO).select(  # in the order of the indexes, which are then only appended to
             *WHO,
             pl.col("kind").replace_strict(severity, return_dtype=pl.Int64).alias("severity"),
             pl.lit(self.as_of).alias("opened_on"),
