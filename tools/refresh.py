@@ -30,6 +30,7 @@ from tools.signals import update_signals
 LOSS_HORIZON = 60  # days: the default report is 30-60 days of early warning
 # Days back that are scored once after an import, oldest first: trends need the near ones, loss rates the far ones.
 BACKFILL = tuple(sorted({1, 30, *range(7, 92, 7), *range(120, 361, 30)}, reverse=True))
+USAGE_ARRIVES = 3  # days that a day's usage may take to arrive
 SNAPSHOT_KEY = ("day", "scorecard", "account_id")
 MOST_MISSED = 90  # days that are made up for after a long silence
 SOURCE_OF = {name: feature.source for name, feature in CATALOGUE.items()}
@@ -56,12 +57,12 @@ def data_day(ctx: Context) -> date | None:
 
     An import of old history is scored as of its own end: as of today, every account would look dead.
     """
-    newest = _newest_usage(ctx)
+    newest = newest_usage(ctx.usage.table(ctx.workspace_id), ctx.today())
     if newest is None:
         with ctx.session() as session:
             newest = queries.newest_fact(session)
     # A day's usage arrives during the next night: data of yesterday is today's picture.
-    fresh = newest is not None and newest >= ctx.today() - timedelta(days=3)
+    fresh = newest is not None and newest >= ctx.today() - timedelta(days=USAGE_ARRIVES)
     return ctx.today() if fresh else newest
 
 
@@ -96,10 +97,11 @@ def score_day(ctx: Context, usage: Any, as_of: date, signals: bool = True) -> in
         with ctx.session() as session:
             scan_mentions(ctx, session, as_of, load_mentions())
             session.commit()
-    facts, collected = _read_at_once(ctx, usage, as_of)
-    features = feature_table(facts, collected, as_of)
+    newest = newest_usage(usage, as_of)
+    facts, collected = _read_at_once(ctx, usage, as_of, newest)
+    features = feature_table(facts, collected, as_of, usage_day(newest, as_of))
     with ctx.session() as session:
-        fresh = freshness(facts, _newest_usage(ctx, as_of), as_of)
+        fresh = freshness(facts, newest, as_of)
         dated = {source: day.isoformat() if day else None for source, day in fresh.items()}
         scored = score_all(ctx.scorecards, features)
         around = [{"freshness": dated, "baselines": baselines(features, health)} for health in scored]
@@ -111,19 +113,32 @@ def score_day(ctx: Context, usage: Any, as_of: date, signals: bool = True) -> in
     return features.height
 
 
-def _read_at_once(ctx: Context, usage: Any, as_of: date) -> tuple[dict[str, pl.DataFrame], pl.DataFrame | None]:
+def _read_at_once(
+    ctx: Context, usage: Any, as_of: date, newest: date | None
+) -> tuple[dict[str, pl.DataFrame], pl.DataFrame | None]:
     """Read usage and everything else at the same time: they lie in different databases."""
     with ThreadPoolExecutor(1) as beside, ctx.session() as session:
-        collecting = beside.submit(_collected, usage, as_of)
+        collecting = beside.submit(_collected, usage, usage_day(newest, as_of))
         return aggregates(session, as_of), collecting.result()
 
 
 def features_on(session: Session, usage: Any, as_of: date, account: Account | None = None) -> pl.DataFrame:
-    """Return the feature table of a day, of all accounts or of one (empty when it was no customer then)."""
+    """Return the feature table of a day, of all accounts or of one (empty when it was no customer then).
+
+    A day that was scored is described from the usage that had arrived by then.
+    """
+    scored = session.exec(select(ScoringRun.freshness).where(ScoringRun.day == as_of)).first()
+    known = (scored or {}).get("usage")
+    until = usage_day(date.fromisoformat(known) if known else newest_usage(usage, as_of), as_of)
     if usage is not None and account is not None:
         usage = usage.filter(usage.account == account.external_id)
     facts = aggregates(session, as_of, account.id if account else None)
-    return feature_table(facts, _collected(usage, as_of), as_of)
+    return feature_table(facts, _collected(usage, until), as_of, until)
+
+
+def usage_day(newest: date | None, as_of: date) -> date:
+    """The last day that usage is read for: a day whose usage has not arrived yet is no day without use."""
+    return newest if newest is not None and 0 <= (as_of - newest).days <= USAGE_ARRIVES else as_of
 
 
 def _collected(usage: Any, as_of: date) -> pl.DataFrame | None:
@@ -210,11 +225,11 @@ def freshness(facts: dict[str, pl.DataFrame], newest_usage: date | None, as_of: 
     return found
 
 
-def _newest_usage(ctx: Context, until: date | None = None) -> date | None:
-    usage = ctx.usage.table(ctx.workspace_id)
+def newest_usage(usage: Any, until: date) -> date | None:
+    """Return the newest day of usage up to a day; None without any."""
     if usage is None:
         return None
-    found: date | None = usage.filter(usage.day <= (until or ctx.today())).day.max().to_pyarrow().as_py()
+    found: date | None = usage.filter(usage.day <= until).day.max().to_pyarrow().as_py()
     return found
 
 

@@ -25,19 +25,22 @@ COUNTS = {
 }  # fmt: skip
 
 
-def feature_table(facts: dict[str, pl.DataFrame], usage: pl.DataFrame | None, as_of: date) -> pl.DataFrame:
+def feature_table(
+    facts: dict[str, pl.DataFrame], usage: pl.DataFrame | None, as_of: date, usage_until: date | None = None
+) -> pl.DataFrame:
     """Join every aggregate to one row per account that was a customer on `as_of`.
 
     Args:
         facts: what `storage.aggregates` returns for the day, one frame per source.
         usage: the collected result of `usage_features`, or None without usage facts.
         as_of: the date that the features describe.
+        usage_until: the last day that `usage` was collected for, when its newest day has not arrived yet.
 
     Returns:
         `account_id`, `account` (external id) and the catalogue's columns, null where data is missing.
     """
     table = _accounts(facts["account"], as_of)
-    table = table.join(usage_rates(usage, as_of), on="account", how="left")
+    table = table.join(usage_rates(usage, usage_until or as_of), on="account", how="left")
     if usage is not None:  # who never used it has been away since the first day
         away = pl.coalesce("days_since_use", pl.col("tenure_days").cast(pl.Float64))
         table = table.with_columns(away.alias("days_without_login"))

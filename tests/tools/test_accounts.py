@@ -13,7 +13,7 @@ from tools.context import Context
 from tools.errors import AmbiguousError, UnknownAccountError, UserError
 from tools.insights import explain_health
 from tools.portfolio import portfolio_summary
-from tools.refresh import data_day, refresh
+from tools.refresh import data_day, features_on, refresh
 
 FILTERS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "everything": ({}, ["a2", "a4", "a9", "a8", "a3", "a11", "a7", "a6", "a5", "a1", "a10"]),
@@ -258,3 +258,14 @@ def test_scores_are_of_the_newest_day_of_the_data_where_those_are_old(ctx: Conte
 @pytest.mark.parametrize(("value", "shown"), [(79.9, "79"), (80.0, "80"), (59.6, "59"), (0.0, "0"), (100.0, "100")])
 def test_a_shown_score_never_contradicts_its_band(value: float, shown: str) -> None:
     assert points(value) == shown
+
+
+def test_a_day_whose_usage_has_not_arrived_is_no_day_without_use(ctx: Context) -> None:
+    """The fixture's usage ends today; asked about tomorrow, it says what it said for today."""
+    usage = ctx.usage.table("main")
+    with ctx.session() as session:
+        today, tomorrow = (features_on(session, usage, day) for day in (TODAY, ago(-1)))
+        late = features_on(session, usage, ago(-5))
+    names = ["account", "active_days_per_week", "usage_change_7d", "days_below_baseline", "days_since_use"]
+    assert tomorrow.select(names).equals(today.select(names))
+    assert late["days_since_use"].max() == 5
