@@ -59,6 +59,7 @@ def on_overridden(ack: Any, body: dict[str, Any], view: dict[str, Any], context:
     about = json.loads(view["private_metadata"])
     values = view["state"]["values"]
     number = values["value"]["value"].get("value")
+    note = values["note"]["note"]["value"] or ""
     team = (body.get("team") or {}).get("id") or body["user"].get("team_id", "")
     ctx = tend.context(tend.workspace_of(team))
     try:
@@ -68,11 +69,12 @@ def on_overridden(ack: Any, body: dict[str, Any], view: dict[str, Any], context:
             about["account"],
             values["band"]["band"]["selected_option"]["value"],
             float(number) if number else None,
-            values["note"]["note"]["value"] or "",
+            note,
             int(values["days"]["days"]["selected_option"]["value"]),
         )
     except UserError as error:
-        return ack(response_action="errors", errors={"value" if number else "note": str(error)})
+        wrong = "note" if not note.strip() else "value" if number else "band"
+        return ack(response_action="errors", errors={wrong: str(error)})
     payload = {"team": team, "user": body["user"]["id"], "account": about["account"], "override": made.id}
     where = {"channel": about["channel"], "thread_ts": about["thread_ts"]}
     tend.queue.put(ctx.workspace_id, "override_told", f"override:{made.id}", {**payload, **where})

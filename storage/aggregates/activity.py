@@ -40,7 +40,7 @@ def tickets(as_of: date) -> Statement:
     """Counts, pace and tone of support requests."""
     at, done = col(Ticket.opened_at), col(Ticket.resolved_at)
     quarter, solved = since(at, as_of, 90), func.coalesce(until(done, as_of), False)
-    category = func.replace(func.lower(Ticket.category), " ", "_")
+    category = func.lower(Ticket.category)
     return (
         select(
             col(Ticket.account_id).label("account_id"),
@@ -55,8 +55,8 @@ def tickets(as_of: date) -> Statement:
             func.avg(col(Ticket.sentiment)).label("ticket_sentiment_90d"),
             mean(col(Ticket.sentiment), since(at, as_of, 14)).label("ticket_sentiment_14d"),
             mean(col(Ticket.csat), solved).label("ticket_csat_90d"),
-            count(category == "feature_request").label("feature_requests_90d"),
-            count(category.in_(("training", "training_request"))).label("training_requests_90d"),
+            count(category.in_(("feature_request", "feature request"))).label("feature_requests_90d"),
+            count(category.in_(("training", "training_request", "training request"))).label("training_requests_90d"),
         )
         .where(until(at, as_of), quarter)
         .group_by(col(Ticket.account_id))

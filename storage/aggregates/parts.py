@@ -61,12 +61,12 @@ def until(column: Any, as_of: date) -> Any:
 
 def count(condition: Any) -> Any:
     """Count the rows that meet a condition."""
-    return func.sum(case((condition, 1), else_=0))
+    return func.count().filter(condition)
 
 
 def share(condition: Any, of: Any) -> Any:
     """Mean of a condition over the rows that `of` picks; NULL conditions are left out."""
-    return func.avg(case((and_(of, condition), 1.0), (and_(of, condition.is_(False)), 0.0)))
+    return func.avg(case((condition, 1.0), else_=0.0)).filter(and_(of, condition.is_not(None)))
 
 
 def midnight(as_of: date) -> Any:
@@ -81,7 +81,7 @@ def newest(column: Any, as_of: date) -> Any:
 
 def mean(value: Any, of: Any) -> Any:
     """Average a value over some rows."""
-    return func.avg(case((of, value)))
+    return func.avg(value).filter(of)
 
 
 def count_of(rows: Any, condition: Any) -> Any:
