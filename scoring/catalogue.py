@@ -65,6 +65,13 @@ LATE = {  # days after which a source counts as old on a health card; others aft
     "account": 400,
 }
 LATE_ELSEWHERE = 45
+SOURCE_WORDS = {  # where the plural of the table's name would not do
+    "usage": "usage data",
+    "survey_response": "survey answers",
+    "goal": "goal measurements",
+    "subscription": "subscription changes",
+    "feature_adoption": "feature adoption",
+}
 TEXTS = ("industry", "segment", "plan", "status")  # what predicates may ask besides the features
 
 _ROWS = (
@@ -175,6 +182,11 @@ CATALOGUE: dict[str, Feature] = {row[0]: Feature(*row) for row in _ROWS}
 def late_after(source: str) -> int:
     """Days without anything new after which a source counts as old."""
     return LATE.get(source, LATE_ELSEWHERE)
+
+
+def source_words(source: str) -> str:
+    """How people call a source."""
+    return SOURCE_WORDS.get(source, f"{source.replace('_', ' ')}s")
 
 
 def catalogue_markdown() -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 from sqlmodel import Session, col, or_, select
 
+from scoring.catalogue import source_words
 from scoring.signals import Rule, Signals, informed
 from storage.freshness import largest_gap
 from storage.models import DataIncident
@@ -106,26 +107,11 @@ def incident_words(incident: DataIncident, titles: Mapping[str, str]) -> str:
     seen = incident.evidence or {}
     if about == "stale":
         newest = day(date.fromisoformat(seen["newest"]))
-        return f"No new {SOURCE_WORDS.get(name, name)} since {newest}: what needs them waits until they are back."
+        return f"No new {source_words(name)} since {newest}: what needs them waits until they are back."
     return (
         f"“{titles.get(name, name)}” would hold for {seen['would_open']:,} of {seen['accounts']:,} accounts at once: "
         "look at the data first, no signals were opened."
     )
-
-
-SOURCE_WORDS = {
-    "usage": "usage data",
-    "ticket": "tickets",
-    "interaction": "interactions",
-    "survey_response": "survey answers",
-    "invoice": "invoices",
-    "goal": "goal measurements",
-    "stakeholder_change": "stakeholder changes",
-    "subscription": "subscription changes",
-    "service_record": "service records",
-    "feature_adoption": "feature adoption",
-    "contact": "contacts",
-}
 
 
 def _allowed(session: Session, source: str, age: int, newest: date) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from bot.blocks.parts import Block, actions, button, context, escape, field, option, section, shorten, table
+from scoring.catalogue import source_words
 from scoring.scorecard import Scorecard
 from tools.account_rows import AccountRow, Override
 from tools.accounts import AccountBrief, AccountList, band_words, points
@@ -14,11 +15,6 @@ from tools.portfolio import PortfolioSummary
 
 TABLE_ROWS = 10
 MOST_STEPS = 4  # of a waterfall; the rest is one line
-SOURCES = {
-    "survey_response": "surveys", "feature_adoption": "feature adoption", "stakeholder_change": "stakeholder changes",
-    "service_record": "service records", "ticket": "tickets", "interaction": "interactions", "invoice": "invoices",
-    "goal": "goals",
-}  # fmt: skip
 CHART_SPAN = timedelta(days=91)
 DOTS = {
     "healthy": ":large_green_circle:",
@@ -170,7 +166,7 @@ def _health_actions(row: AccountRow) -> Block:
 
 def _certainty(card: HealthCard) -> list[str]:
     assert card.row is not None
-    old = ", ".join(f"{SOURCES.get(source, source)} until {day(newest)}" for source, newest in card.stale)
+    old = ", ".join(f"{source_words(source)} until {day(newest)}" for source, newest in card.stale)
     return [
         " · ".join(f"{value:.0f} {label}" for label, value in card.baselines),
         f"Coverage {card.row.coverage:.0%}",

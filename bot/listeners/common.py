@@ -43,6 +43,13 @@ def put_press(context: Any, body: dict[str, Any], kind: str, extra: dict[str, An
     tend.queue.put(tend.workspace_of(where["team"]), kind, key, {**where, **value, **(extra or {})})
 
 
+def submitting(context: Any, body: dict[str, Any]) -> tuple[Tend, Context, str]:
+    """The installation, the workspace of the submitted modal, and the team of its sender."""
+    tend: Tend = context["tend"]
+    team = (body.get("team") or {}).get("id") or body["user"].get("team_id", "")
+    return tend, tend.context(tend.workspace_of(team)), team
+
+
 def person(tend: Tend, item: Item) -> Context | None:
     """Return a context acting as the person behind the work; None after refusing them politely."""
     ctx = tend.context(item.workspace_id)

@@ -9,7 +9,7 @@ from slack_bolt import App
 
 from bot.blocks.drafts import draft_blocks, edit_view, reject_view
 from bot.listeners.accounts import account_key, direct_messages
-from bot.listeners.common import origin, person, post_draft, pressed, put_press, say_only_to
+from bot.listeners.common import origin, person, post_draft, pressed, put_press, say_only_to, submitting
 from bot.runtime import Tend
 from bot.work import Item
 from tools import approvals
@@ -100,10 +100,8 @@ def on_rejected(ack: Any, body: dict[str, Any], view: dict[str, Any], context: A
 
 
 def _submitted(ack: Any, body: dict[str, Any], view: dict[str, Any], context: Any, change: Any, field: str) -> Any:
-    tend: Tend = context["tend"]
+    tend, ctx, team = submitting(context, body)
     about = json.loads(view["private_metadata"])
-    team = (body.get("team") or {}).get("id") or body["user"].get("team_id", "")
-    ctx = tend.context(tend.workspace_of(team))
     try:
         change(ctx.acting(tend.actor(ctx, body["user"]["id"], team)), about["draft"], about["hash"])
     except UserError as error:

@@ -9,7 +9,7 @@ from bot.blocks.accounts import indicators as indicators_table
 from bot.blocks.accounts import override_view
 from bot.blocks.parts import escape, section
 from bot.listeners.accounts import account_key, direct_messages
-from bot.listeners.common import origin, person, pressed, put_press, say_only_to
+from bot.listeners.common import origin, person, pressed, put_press, say_only_to, submitting
 from bot.runtime import Tend
 from bot.work import Item
 from storage.models import Account
@@ -55,13 +55,11 @@ def on_override(ack: Any, body: dict[str, Any], context: Any, client: Any) -> An
 
 def on_overridden(ack: Any, body: dict[str, Any], view: dict[str, Any], context: Any) -> Any:
     """Save the judgement and tell the thread; a mistake is shown beside the field."""
-    tend: Tend = context["tend"]
+    tend, ctx, team = submitting(context, body)
     about = json.loads(view["private_metadata"])
     values = view["state"]["values"]
     number = values["value"]["value"].get("value")
     note = values["note"]["note"]["value"] or ""
-    team = (body.get("team") or {}).get("id") or body["user"].get("team_id", "")
-    ctx = tend.context(tend.workspace_of(team))
     try:
         acting = ctx.acting(tend.actor(ctx, body["user"]["id"], team))
         made = overrides.set_override(

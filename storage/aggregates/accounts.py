@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 
 from storage.aggregates.parts import Statement, count, mean, newest, since, until
 from storage.models import (
+    STATED,
     Account,
     AccountState,
     Contact,
@@ -19,8 +20,6 @@ from storage.models import (
     Subscription,
 )
 from storage.queries import customers_on, read_frame
-
-STATED = ("seats_bought", "seats_used", "renewal_on", "plan", "mrr", "segment", "limits")
 
 
 def account_rows(session: Session, as_of: date, account_id: int | None) -> pl.DataFrame:

@@ -9,9 +9,8 @@ from sqlmodel import Session
 
 from storage.database import CHUNK, upsert_selected
 from storage.importing.format import table_of
-from storage.models import Account, AccountState, FeatureAdoption
+from storage.models import STATED, Account, AccountState, FeatureAdoption
 
-KEPT = ("seats_bought", "seats_used", "renewal_on", "plan", "mrr", "segment", "limits")
 KEY = ("account_id", "known_on")
 
 
@@ -48,10 +47,10 @@ def remember_listed(session: Session, today: date) -> None:
 
 
 def _write(session: Session, known_on: ColumnElement[Any], which: ColumnElement[bool]) -> None:
-    upsert_selected(session, AccountState, (*KEY, *KEPT), _states(session, known_on, which), KEY)
+    upsert_selected(session, AccountState, (*KEY, *STATED), _states(session, known_on, which), KEY)
 
 
 def _states(session: Session, known_on: ColumnElement[Any], which: ColumnElement[bool]) -> Select[Any]:
     account = table_of(Account)
     mine = account.c.workspace_id == session.info["workspace_id"]
-    return select(account.c.id, known_on, *[account.c[name] for name in KEPT]).where(mine, which)
+    return select(account.c.id, known_on, *[account.c[name] for name in STATED]).where(mine, which)

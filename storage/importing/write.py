@@ -13,8 +13,8 @@ from storage.database import CHUNK, insert_rows
 from storage.importing.cast import TYPES
 from storage.importing.format import Entity, Kind, table_of
 from storage.importing.report import Counts
-from storage.importing.states import KEPT, remember_changed, remember_listed, remember_new
-from storage.models import Account, FeatureAdoption
+from storage.importing.states import remember_changed, remember_listed, remember_new
+from storage.models import STATED, Account, FeatureAdoption
 from storage.models.base import Money
 from storage.usage import KEYS, UsageStore
 
@@ -162,7 +162,7 @@ def _update(session: Session, entity: Entity, rows: pl.DataFrame) -> None:
 
 
 def _remember(session: Session, entity: Entity, differing: pl.DataFrame, today: date) -> None:
-    kept = [name for name in KEPT if f"{name}{STORED}" in differing.columns]
+    kept = [name for name in STATED if f"{name}{STORED}" in differing.columns]
     remember_new(session, today)
     remember_changed(session, differing.filter(_differs(entity, kept))["id"].to_list(), today)
 

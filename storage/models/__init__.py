@@ -1,6 +1,7 @@
 """Every table, by subject; import the classes from here."""
 
 from storage.models.accounts import (
+    STATED,
     Account,
     AccountState,
     Contact,
@@ -37,6 +38,7 @@ from storage.models.results import (
 )
 
 __all__ = [
+    "STATED",
     "Account",
     "AccountAction",
     "AccountState",

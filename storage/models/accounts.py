@@ -48,6 +48,10 @@ class Account(ImportedRow, table=True):
     churn_reason: str | None = Field(default=None, max_length=400)
 
 
+# What changes about an account over its time.
+STATED = ("seats_bought", "seats_used", "renewal_on", "plan", "mrr", "segment", "limits")
+
+
 class AccountState(WorkspaceRow, table=True):
     """What could change about an account, as known from `known_on` until the account's next row: the past can be
     replayed from these.

@@ -1,6 +1,7 @@
 """The nightly scoring of a large fleet: time, memory, its usage step beside plain DuckDB, one account's explanation."""
 
 import json
+import operator
 import os
 import statistics
 import subprocess
@@ -38,12 +39,12 @@ def night(folder: Path) -> dict[str, float]:
 
 @pytest.mark.timeout(900)
 def test_a_hundred_thousand_accounts_are_scored_in_a_quarter_of_a_minute_and_two_gigabytes(fleet: Path) -> None:
-    found = night(fleet)
-    print("\n100,000 accounts: " + ", ".join(f"{name} {value:,.2f}" for name, value in found.items()))
-    assert found["snapshots"] > 0.9 * ACCOUNTS
-    assert found["signals"] > 0
-    assert found["seconds"] <= 15
-    assert found["gigabytes"] <= 2
+    nights = sorted((night(fleet) for _ in range(3)), key=operator.itemgetter("seconds"))
+    for found in nights:
+        print("\n100,000 accounts: " + ", ".join(f"{name} {value:,.2f}" for name, value in found.items()), end="")
+    assert all(found["snapshots"] > 0.9 * ACCOUNTS and found["signals"] > 0 for found in nights)
+    assert nights[1]["seconds"] <= 15
+    assert all(found["gigabytes"] <= 2 for found in nights)
 
 
 @pytest.mark.timeout(900)
