@@ -8,8 +8,9 @@ from sqlalchemy import func, not_
 from sqlmodel import Session, select
 
 from storage.models import Goal, Interaction, Invoice, StakeholderChange, Subscription, SurveyResponse, Ticket
-from storage.queries import known_by
+from storage.queries import known_by, newest_fact
 
+USAGE_ARRIVES = 3  # days that a day's usage may take to arrive
 DATED: dict[str, tuple[Any, str]] = {  # table name -> model and the column that says when a row became known
     "ticket": (Ticket, "opened_at"),
     "interaction": (Interaction, "at"),
@@ -19,6 +20,28 @@ DATED: dict[str, tuple[Any, str]] = {  # table name -> model and the column that
     "stakeholder_change": (StakeholderChange, "changed_on"),
     "subscription": (Subscription, "start_on"),
 }
+
+
+def described_day(session: Session, usage: Any, today: date) -> date | None:
+    """Return the newest day that the data describe, at most today; None without any.
+
+    Old history that was imported is described as of its own end: as of today, every account would look dead.
+
+    Args:
+        usage: the workspace's usage facts as an Ibis table, or None.
+    """
+    newest = newest_usage(usage, today) or newest_fact(session)
+    # A day's usage arrives during the next night: data of yesterday is today's picture.
+    fresh = newest is not None and newest >= today - timedelta(days=USAGE_ARRIVES)
+    return today if fresh else newest
+
+
+def newest_usage(usage: Any, until: date) -> date | None:
+    """Return the newest day of usage up to a day; None without any."""
+    if usage is None:
+        return None
+    found: date | None = usage.filter(usage.day <= until).day.max().to_pyarrow().as_py()
+    return found
 
 
 def largest_gap(session: Session, source: str, newest: date, days: int = 90) -> int | None:

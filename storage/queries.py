@@ -40,13 +40,17 @@ def known_by(model: type[SQLModel], column: str, as_of: date) -> ColumnElement[b
 
 
 def read_frame(
-    session: Session, model: type[SQLModel], names: Sequence[str], *where: ColumnElement[bool]
+    session: Session,
+    model: type[SQLModel],
+    names: Sequence[str],
+    *where: ColumnElement[bool],
+    order_by: Sequence[Any] = (),
 ) -> pl.DataFrame:
     """Read columns of one table into a frame with the right types, also when there is no row."""
     schema = {name: _polars_type(model, name) for name in names}
     # Times are read naive (UTC), as Polars keeps them: making each aware and naive again costs a second.
     columns = [_plain_column(getattr(model, name), kind) for name, kind in schema.items()]
-    rows = session.execute(select(*columns).where(*where)).all()
+    rows = session.execute(select(*columns).where(*where).order_by(*order_by)).all()
     return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
 
 

@@ -21,6 +21,7 @@ from scoring.signals import SIGNALS, Signals, load_signals
 from storage import queries
 from storage.aggregates import NEWEST, aggregates
 from storage.database import insert_frame, insert_new
+from storage.freshness import USAGE_ARRIVES, described_day, newest_usage
 from storage.models import Account, ScoringRun, Snapshot
 from storage.queries import read_frame
 from tools.context import Context
@@ -30,7 +31,6 @@ from tools.signals import update_signals
 LOSS_HORIZON = 60  # days: the default report is 30-60 days of early warning
 # Days back that are scored once after an import, oldest first: trends need the near ones, loss rates the far ones.
 BACKFILL = tuple(sorted({1, 30, *range(7, 92, 7), *range(120, 361, 30)}, reverse=True))
-USAGE_ARRIVES = 3  # days that a day's usage may take to arrive
 SNAPSHOT_KEY = ("day", "scorecard", "account_id")
 MOST_MISSED = 90  # days that are made up for after a long silence
 SOURCE_OF = {name: feature.source for name, feature in CATALOGUE.items()}
@@ -53,17 +53,9 @@ def no_progress(done: int, total: int) -> None:
 
 
 def data_day(ctx: Context) -> date | None:
-    """Return the newest day that the data describe, at most today; scores are as of it.
-
-    An import of old history is scored as of its own end: as of today, every account would look dead.
-    """
-    newest = newest_usage(ctx.usage.table(ctx.workspace_id), ctx.today())
-    if newest is None:
-        with ctx.session() as session:
-            newest = queries.newest_fact(session)
-    # A day's usage arrives during the next night: data of yesterday is today's picture.
-    fresh = newest is not None and newest >= ctx.today() - timedelta(days=USAGE_ARRIVES)
-    return ctx.today() if fresh else newest
+    """Return the newest day that the data describe, at most today."""
+    with ctx.session() as session:
+        return described_day(session, ctx.usage.table(ctx.workspace_id), ctx.today())
 
 
 def refresh(ctx: Context, progress: Progress = no_progress) -> Refreshed:
@@ -222,14 +214,6 @@ def freshness(facts: dict[str, pl.DataFrame], newest_usage: date | None, as_of: 
             found[source] = None if hours is None else as_of - timedelta(days=math.ceil(float(hours) / 24))  # type: ignore[arg-type]
     if (adopted := facts["feature_adoption"]["last_used_on"].max()) is not None:
         found["feature_adoption"] = min(adopted, as_of)  # type: ignore[assignment]
-    return found
-
-
-def newest_usage(usage: Any, until: date) -> date | None:
-    """Return the newest day of usage up to a day; None without any."""
-    if usage is None:
-        return None
-    found: date | None = usage.filter(usage.day <= until).day.max().to_pyarrow().as_py()
     return found
 
 

@@ -21,24 +21,64 @@ from storage.models import (
 )
 from storage.queries import customers_on, read_frame
 
+ROW = (
+    "id", "external_id", "industry", "segment", "plan", "status", "started_on", "churned_on", "first_value_on",
+    "renewal_on", "seats_bought", "seats_used", "locations", "parent_external_id", "mrr", "limits",
+)  # fmt: skip
+INFERRED_FROM = ("observed_on", "term_months")
+TERM = ("plan", "seats", "mrr", "end_on")
+DAYS_A_MONTH = 365.25 / 12
+
 
 def account_rows(session: Session, as_of: date, account_id: int | None) -> pl.DataFrame:
     """The customers of the day; what changes about them over time is as it was then."""
-    names = (
-        "id", "external_id", "industry", "segment", "plan", "status", "started_on", "churned_on", "first_value_on",
-        "renewal_on", "seats_bought", "seats_used", "locations", "parent_external_id", "mrr", "limits",
-    )  # fmt: skip
     where = list(customers_on(as_of))
     if account_id is not None:
         where.append(col(Account.id) == account_id)
-    now = read_frame(session, Account, names, *where).with_columns(pl.col("id").alias("account_id"))
+    now = read_frame(session, Account, (*ROW, *INFERRED_FROM), *where).with_columns(pl.col("id").alias("account_id"))
     then = read_frame(session, AccountState, ("account_id", *STATED), _newest_state(as_of, account_id))
     both = now.join(then, on="account_id", how="left", suffix="_then", maintain_order="left")
     stated = pl.col("account_id").is_in(then["account_id"].implode())
-    return both.select(
-        pl.when(stated).then(pl.col(f"{name}_then")).otherwise(pl.col(name)).alias(name) if name in STATED else name
-        for name in names
+    known = both.with_columns(
+        *(pl.when(stated).then(pl.col(f"{name}_then")).otherwise(pl.col(name)).alias(name) for name in STATED),
+        # Who left later had not left on the day.
+        pl.col("status").replace("churned", "active"),
     )
+    past = pl.col("observed_on") > as_of
+    return (_inferred(session, known, past, as_of) if known.select(past.any()).item() else known).select(ROW)
+
+
+def _inferred(session: Session, rows: pl.DataFrame, past: pl.Expr, as_of: date) -> pl.DataFrame:
+    """Say how accounts were before they were observed: from their subscriptions, else only what a later day cannot
+    give away. An account's last renewal would, for the one that left, say when.
+    """
+    order = col(Subscription.start_on), col(Subscription.id)
+    terms = read_frame(
+        session, Subscription, ("account_id", *TERM), col(Subscription.start_on) <= as_of, order_by=order
+    )
+    last = terms.unique("account_id", keep="last").select("account_id", *(pl.col(n).alias(f"term_{n}") for n in TERM))
+    both = rows.join(last, on="account_id", how="left", maintain_order="left")
+    end = pl.col("term_end_on")
+    # Some systems write the day of leaving over the end of the term.
+    ends = pl.when((end >= as_of) & end.ne_missing(pl.col("churned_on"))).then(end)
+    before = {
+        "plan": pl.coalesce("term_plan", "plan"),
+        "seats_bought": pl.coalesce("term_seats", "seats_bought"),
+        "mrr": pl.coalesce("term_mrr", "mrr"),
+        "seats_used": pl.lit(None, pl.Int64),
+        "renewal_on": pl.coalesce(ends, _rolled_back(as_of)),
+    }
+    return both.with_columns(
+        pl.when(past).then(then).otherwise(pl.col(name)).alias(name) for name, then in before.items()
+    )
+
+
+def _rolled_back(as_of: date) -> pl.Expr:
+    """The renewal that was next on a day, for terms that follow one another; unknown without their length."""
+    renewal, months = pl.col("renewal_on"), pl.when(pl.col("term_months") > 0).then(pl.col("term_months"))
+    ahead = (renewal - pl.lit(as_of)).dt.total_days()
+    terms = (ahead / (months * DAYS_A_MONTH)).floor().clip(lower_bound=0).cast(pl.Int64)
+    return renewal.dt.offset_by(pl.format("-{}mo", terms * months))
 
 
 def _newest_state(as_of: date, account_id: int | None) -> Any:

@@ -9,6 +9,7 @@ import polars as pl
 from polars import selectors
 from sqlmodel import Session, select
 
+from storage.freshness import described_day
 from storage.importing.cast import TYPES
 from storage.importing.check import Checked, check
 from storage.importing.entities import ENTITIES, USAGE
@@ -17,6 +18,7 @@ from storage.importing.format import Entity
 from storage.importing.mapping import Mapped, read_map
 from storage.importing.read import ROW, SUFFIXES, Sheet, UnreadableError, numbered, read_sheet
 from storage.importing.report import Counts, Finding, ImportReport
+from storage.importing.states import note_observed
 from storage.importing.write import accounts_by_id, store, store_usage
 from storage.models import ImportRun
 from storage.usage import UsageStore
@@ -151,6 +153,10 @@ class _Import:
         if whole:
             self.report.findings += missing(self._supplied())
         if not self.dry_run:
+            today = self.now.date()
+            note_observed(
+                self.session, described_day(self.session, self.usage.table(self.workspace_id), today) or today
+            )
             self._keep()
         return self.report
 

@@ -46,6 +46,13 @@ def remember_listed(session: Session, today: date) -> None:
     session.connection().execute(update(feature).where(*mine).values(listed_on=start))
 
 
+def note_observed(session: Session, day: date) -> None:
+    """Note that the accounts which are new were seen as of this day of the data."""
+    account = table_of(Account)
+    mine = (account.c.workspace_id == session.info["workspace_id"], account.c.observed_on.is_(None))
+    session.connection().execute(update(account).where(*mine).values(observed_on=day))
+
+
 def _write(session: Session, known_on: ColumnElement[Any], which: ColumnElement[bool]) -> None:
     upsert_selected(session, AccountState, (*KEY, *STATED), _states(session, known_on, which), KEY)
 

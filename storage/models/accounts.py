@@ -46,6 +46,8 @@ class Account(ImportedRow, table=True):
     tags: list[str] | None = Field(default=None, sa_type=JSON)
     churned_on: date | None = None
     churn_reason: str | None = Field(default=None, max_length=400)
+    # The day of the data on which Tend first saw it: how it was before that is not known from its own row.
+    observed_on: date | None = None
 
 
 # What changes about an account over its time.
