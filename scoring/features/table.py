@@ -5,10 +5,11 @@ from datetime import date, timedelta
 import polars as pl
 
 from scoring.catalogue import CATALOGUE, TEXTS
-from scoring.features.usage import LIMITED, STOCKS, WINDOW, usage_rates
+from scoring.features.usage import LIMITED, STOCKS, WINDOW, measure_rates, usage_rates
 
 MONTH = 30  # days of a plan's limit
 PATIENCE = 90  # days: past them without first value, the wait so far is the honest figure
+FEWEST_PEERS = 5  # accounts of the same segment and plan
 NEW_FEATURES = 60  # days in which a feature's first use counts as new
 KEY_FEATURE_USES = 3  # a feature used less often before was never a habit
 # Counts that are 0, not unknown, for an account without rows when the source has rows of others.
@@ -52,6 +53,16 @@ def feature_table(
     return _completed(table.with_columns(_derived(table)))
 
 
+def with_measures(table: pl.DataFrame, usage: pl.DataFrame | None, as_of: date) -> pl.DataFrame:
+    """Add to a feature table what each measure of usage says by itself: what models learn from besides the catalogue.
+
+    Args:
+        table: what `feature_table` returned.
+        usage, as_of: what it was given, `as_of` being its `usage_until` where there was one.
+    """
+    return table.join(measure_rates(usage, as_of), on="account", how="left", maintain_order="left")
+
+
 def _joined(table: pl.DataFrame, frame: pl.DataFrame, counts: tuple[str, ...]) -> pl.DataFrame:
     both = table.join(frame, on="account_id", how="left")
     return both.with_columns(pl.col(counts).fill_null(0)) if frame.height and counts else both
@@ -87,12 +98,24 @@ def _derived(table: pl.DataFrame) -> list[pl.Expr]:
             pl.col("attendance_rate_90d") - pl.col("attendance_prior_90d"),
             {"attendance_rate_90d", "attendance_prior_90d"},
         ),
+        "mrr_per_use": (
+            pl.col("arr") / 12 / pl.when(pl.col("usage_level") > 0).then(pl.col("usage_level")),
+            {"usage_level"},
+        ),
+        "usage_vs_peers": (_against_peers(), {"usage_level"}),
         "active_user_share": (
             pl.col("active_users") / pl.when(pl.col("seats_bought") > 0).then(pl.col("seats_bought")),
             {"active_users"},
         ),
     }
     return [expression.alias(name) for name, (expression, needs) in rates.items() if needs <= known]
+
+
+def _against_peers() -> pl.Expr:
+    """Use for each seat against the median of the accounts of the same segment and plan."""
+    mine = pl.col("usage_level") / pl.col("seats_bought").clip(lower_bound=1).fill_null(1)
+    median, peers = mine.median().over("segment", "plan"), pl.len().over("segment", "plan")
+    return mine / pl.when((median > 0) & (peers >= FEWEST_PEERS)).then(median) - 1
 
 
 def _accounts(accounts: pl.DataFrame, as_of: date) -> pl.DataFrame:
@@ -111,7 +134,8 @@ def _accounts(accounts: pl.DataFrame, as_of: date) -> pl.DataFrame:
         pl.coalesce(reached, pl.when(pl.lit(measured) & (tenure > PATIENCE)).then(tenure)).alias("days_to_first_value"),
         (pl.col("renewal_on") - day).dt.total_days().alias("days_to_renewal"),
         (pl.col("seats_used") / pl.when(pl.col("seats_bought") > 0).then(pl.col("seats_bought"))).alias("seat_use"),
-        pl.col("seats_bought", "locations"),
+        pl.col("seats_bought", "locations", "term_months"),
+        (pl.col("mrr") / pl.when(pl.col("seats_bought") > 0).then(pl.col("seats_bought"))).alias("mrr_per_seat"),
         (pl.len().over(family) - 1).alias("related_accounts"),
         (pl.col("mrr") * 12).alias("arr"),
     )

@@ -17,6 +17,7 @@ LEVELS = ("active_users", "sessions", "key_events", "minutes")  # the first that
 LIMITED = ("conversations", "api_calls", "storage_gb", "transactions")  # measures that a plan may limit by month
 BASELINE_SHARE = 0.8  # a day below this share of its weekday's mean counts as below the baseline
 CHECKED_DAYS = 3
+NAMES = ("rate:", "change:", "idle:")  # before the name of a measure, see `measure_rates`
 WINDOWS = {  # days back, the last one left out; names that no measure has
     "__in_recent": (0, WINDOW),
     "__in_prior": (WINDOW, 2 * WINDOW),
@@ -138,6 +139,23 @@ def usage_rates(usage: pl.DataFrame | None, as_of: date) -> pl.DataFrame:
             pl.col("api_calls_28d").alias("api_calls_per_day"),
         ]
     return usage.select("account", *[column.cast(pl.Float64) for column in columns])
+
+
+def measure_rates(usage: pl.DataFrame | None, as_of: date) -> pl.DataFrame:
+    """Turn collected aggregates into what every measure says by itself, whatever a team imports.
+
+    Returns:
+        `account` and for each measure, with `NAMES` before its name: its daily mean over 28 days, that mean
+        against the 28 days before, and the days since it was last above 0.
+    """
+    if usage is None:
+        return pl.DataFrame(schema={"account": pl.String})
+    columns = []
+    for name in (c.removesuffix("_last") for c in usage.columns if c.endswith("_last")):
+        now, before = pl.col(f"{name}_28d"), pl.col(f"{name}_prior_28d")
+        told = (now, _ratio(now, before) - 1, _days_since(pl.col(f"{name}_last"), as_of))
+        columns += [value.cast(pl.Float64).alias(prefix + name) for prefix, value in zip(NAMES, told, strict=True)]
+    return usage.select("account", *columns)
 
 
 def _level_rates() -> list[pl.Expr]:

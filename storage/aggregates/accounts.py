@@ -24,9 +24,10 @@ from storage.queries import customers_on, read_frame
 ROW = (
     "id", "external_id", "industry", "segment", "plan", "status", "started_on", "churned_on", "first_value_on",
     "renewal_on", "seats_bought", "seats_used", "locations", "parent_external_id", "mrr", "limits",
+    "term_months",
 )  # fmt: skip
-INFERRED_FROM = ("observed_on", "term_months")
-TERM = ("plan", "seats", "mrr", "end_on")
+INFERRED_FROM = ("observed_on",)
+TERM = ("plan", "seats", "mrr", "end_on", "billing_months")
 DAYS_A_MONTH = 365.25 / 12
 
 
@@ -65,6 +66,7 @@ def _inferred(session: Session, rows: pl.DataFrame, past: pl.Expr, as_of: date) 
         "plan": pl.coalesce("term_plan", "plan"),
         "seats_bought": pl.coalesce("term_seats", "seats_bought"),
         "mrr": pl.coalesce("term_mrr", "mrr"),
+        "term_months": pl.coalesce("term_billing_months", "term_months"),
         "seats_used": pl.lit(None, pl.Int64),
         "renewal_on": pl.coalesce(ends, _rolled_back(as_of)),
     }
@@ -184,6 +186,7 @@ def subscriptions(as_of: date) -> Statement:
     return select(
         rows.account_id.label("account_id"),
         newest(rows.start_on, as_of),
+        value(rows.discount, now).label("discount"),
         (value(rows.seats, now) / func.nullif(1.0 * value(rows.seats, before), 0) - 1).label("seat_growth_90d"),
         (value(rows.mrr, now) / func.nullif(1.0 * value(rows.mrr, before), 0) - 1).label("mrr_change_90d"),
     ).group_by(rows.account_id)
