@@ -4,7 +4,7 @@ A history is one row per account and scored day: `account_id, day, value, band` 
 became of the accounts is a frame `account_id, churned_on` (null for those still here).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -189,8 +189,7 @@ def green_before(card: Scorecard, history: pl.DataFrame, churned: pl.DataFrame, 
 def auc_of(values: np.ndarray, lost: np.ndarray, accounts: np.ndarray, draws: int = DRAWS) -> Estimate | None:
     """Return the area under the ROC curve of a low score as a sign of loss, with a bootstrap interval.
 
-    Whole accounts are drawn, as the scores of one account on several days are alike (cluster bootstrap, percentile
-    interval). None when all were lost, or none.
+    None when all were lost, or none.
 
     Args:
         values: scores, one per row; ties count half (Mann-Whitney).
@@ -199,20 +198,39 @@ def auc_of(values: np.ndarray, lost: np.ndarray, accounts: np.ndarray, draws: in
     """
     if not lost.any() or lost.all():
         return None
-    levels, place = np.unique(values, return_inverse=True)
+    return bootstrap(weighted_auc(values, lost), accounts, draws)
+
+
+def bootstrap(figure: Callable[[np.ndarray], float], accounts: np.ndarray, draws: int = DRAWS) -> Estimate:
+    """Return a figure of some rows with its interval.
+
+    Whole accounts are drawn, as the scores of one account on several days are alike (cluster bootstrap, percentile
+    interval). The draws depend on `accounts` only, so that two figures of the same rows are of the same draws.
+
+    Args:
+        figure: of the rows' weights, how often each row counts; nan where a draw leaves it without meaning.
+        accounts: the row's account; at least one row.
+    """
     known, who = np.unique(accounts, return_inverse=True)
     times = np.random.default_rng(SEED).multinomial(len(known), np.full(len(known), 1 / len(known)), size=draws)
-    drawn = [_area(place, len(levels), lost, weights[who]) for weights in times]
+    drawn = [figure(weights[who]) for weights in times]
     low, high = np.nanpercentile(drawn, LEVEL)
-    return Estimate(_area(place, len(levels), lost, np.ones(len(values))), float(low), float(high))
+    return Estimate(figure(np.ones(len(accounts))), float(low), float(high))
 
 
-def _area(place: np.ndarray, size: int, lost: np.ndarray, weights: np.ndarray) -> float:
-    gone = np.bincount(place[lost], weights[lost], size)
-    here = np.bincount(place[~lost], weights[~lost], size)
-    above = here[::-1].cumsum()[::-1] - here / 2
-    pairs = gone.sum() * here.sum()
-    return float((gone * above).sum() / pairs) if pairs else float("nan")
+def weighted_auc(values: np.ndarray, lost: np.ndarray) -> Callable[[np.ndarray], float]:
+    """Return the area of `auc_of` as a function of the rows' weights; nan when all the weight is on one class."""
+    levels, place = np.unique(values, return_inverse=True)
+    size, left, stayed = len(levels), np.flatnonzero(lost), np.flatnonzero(~lost)
+
+    def area(weights: np.ndarray) -> float:
+        gone = np.bincount(place[left], weights[left], size)
+        here = np.bincount(place[stayed], weights[stayed], size)
+        above = here[::-1].cumsum()[::-1] - here / 2
+        pairs = gone.sum() * here.sum()
+        return float((gone * above).sum() / pairs) if pairs else float("nan")
+
+    return area
 
 
 def _band_records(card: Scorecard, scored: pl.DataFrame, enough: bool) -> tuple[BandRecord, ...]:
