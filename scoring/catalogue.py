@@ -98,7 +98,6 @@ _ROWS = (
     ("days_below_baseline", "of the last 3 days below its usual", "days", "lower", "usage", count),
     ("days_since_use", "time since last use", "days", "lower", "usage", days),
     ("days_without_login", "time without a login, from the first day on", "days", "lower", "usage", days),
-    ("usage_vs_peers", "use for each seat against peers", "share", "higher", "usage", signed_percent),
     ("mrr_per_use", "revenue a month for each daily use", "money", "lower", "usage", one_decimal),
     ("usage_volatility", "spread of daily use", "share", "lower", "usage", one_decimal),
     ("api_days_share", "days with API calls", "share", "higher", "usage", percent),

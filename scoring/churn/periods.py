@@ -6,7 +6,7 @@ is joined afterwards, as the label.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,9 @@ LEADS = 6  # periods after a day that are learned from; later ones are taken to 
 MOST = 600_000  # account-periods that are learned from; beyond, those without a loss are sampled and weighted
 DAYS_A_MONTH = 365.25 / 12
 FEWEST_VALUES = 0.01  # a column known for fewer rows teaches nothing
-KEYS = ("account_id", "day", "account")
+# Not learned from: keys, and what a table of one account cannot say.
+NOT_INPUTS = ("account_id", "day", "account", "related_accounts")
+UNLIKELY_SILENCE = 10.0  # losses that would have come, at the usual pace, in a silence that is no luck
 OWN = ("renewals in the period", "periods ahead")  # what a period has besides the account's features
 
 
@@ -45,9 +47,25 @@ class Periods:
         )
 
 
+def outcomes_known_until(churned: pl.DataFrame, newest: date) -> date:
+    """Return the last day of which is known who left: the newest day, unless losses stop long before it.
+
+    Records of leaving often end earlier than usage does; counting the days after as "nobody left" would teach
+    a model just that.
+    """
+    days = churned.filter(pl.col("churned_on") <= newest)["churned_on"].sort()
+    last = days.max()
+    if not isinstance(last, date):
+        return newest
+    year = days.filter(days > last - timedelta(days=365))
+    reach = max((last - min(year)).days, 1)
+    silent = (newest - last).days
+    return last if silent * len(year) / reach > UNLIKELY_SILENCE else newest
+
+
 def useful_columns(history: pl.DataFrame) -> tuple[str, ...]:
     """Name the numeric columns that are known often enough and vary."""
-    numbers = [n for n, kind in history.schema.items() if kind.is_numeric() and n not in KEYS]
+    numbers = [n for n, kind in history.schema.items() if kind.is_numeric() and n not in NOT_INPUTS]
     if not numbers or history.is_empty():
         return ()
     kept = history.select(

@@ -49,8 +49,11 @@ def fit_churn(history: pl.DataFrame, churned: pl.DataFrame, until: date) -> Chur
     return _grown(periods, slope, intercept)
 
 
-def check_enough(periods: Periods) -> None:
+def check_enough(periods: Periods, columns: bool = True) -> None:
     """Refuse to learn from too little.
+
+    Args:
+        columns: whether there must be something to learn from, too.
 
     Raises:
         TooLittleDataError: with the counts.
@@ -62,7 +65,7 @@ def check_enough(periods: Periods) -> None:
             f"{lost} of {accounts} accounts left in the history that can be learned from; "
             f"it takes {FEWEST_LOST} losses among {FEWEST_ACCOUNTS} accounts"
         )
-    if not periods.columns:
+    if columns and not periods.columns:
         raise TooLittleDataError("no column of the history varies between accounts")
 
 

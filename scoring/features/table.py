@@ -9,7 +9,6 @@ from scoring.features.usage import LIMITED, STOCKS, WINDOW, measure_rates, usage
 
 MONTH = 30  # days of a plan's limit
 PATIENCE = 90  # days: past them without first value, the wait so far is the honest figure
-FEWEST_PEERS = 5  # accounts of the same segment and plan
 NEW_FEATURES = 60  # days in which a feature's first use counts as new
 KEY_FEATURE_USES = 3  # a feature used less often before was never a habit
 # Counts that are 0, not unknown, for an account without rows when the source has rows of others.
@@ -102,20 +101,12 @@ def _derived(table: pl.DataFrame) -> list[pl.Expr]:
             pl.col("arr") / 12 / pl.when(pl.col("usage_level") > 0).then(pl.col("usage_level")),
             {"usage_level"},
         ),
-        "usage_vs_peers": (_against_peers(), {"usage_level"}),
         "active_user_share": (
             pl.col("active_users") / pl.when(pl.col("seats_bought") > 0).then(pl.col("seats_bought")),
             {"active_users"},
         ),
     }
     return [expression.alias(name) for name, (expression, needs) in rates.items() if needs <= known]
-
-
-def _against_peers() -> pl.Expr:
-    """Use for each seat against the median of the accounts of the same segment and plan."""
-    mine = pl.col("usage_level") / pl.col("seats_bought").clip(lower_bound=1).fill_null(1)
-    median, peers = mine.median().over("segment", "plan"), pl.len().over("segment", "plan")
-    return mine / pl.when((median > 0) & (peers >= FEWEST_PEERS)).then(median) - 1
 
 
 def _accounts(accounts: pl.DataFrame, as_of: date) -> pl.DataFrame:
