@@ -13,7 +13,7 @@ from scoring.health import Drivers, drivers, read_raw
 from scoring.reasons import Reason, reasons, strengths
 from scoring.scorecard import Scorecard
 from storage import queries
-from storage.models import Account, HealthOverride, Snapshot
+from storage.models import Account, HealthOverride, Prediction, Snapshot
 from tools.context import Context
 from tools.errors import UserError
 
@@ -102,6 +102,7 @@ class AccountQuery:
         self.now: Any = aliased(Snapshot)
         self.before: Any = aliased(Snapshot)
         self.override: Any = aliased(HealthOverride)
+        self.forecast: Any = aliased(Prediction)
         self.where: list[ColumnElement[bool]] = [
             *queries.customers_on(as_of),
             *self._on_account(wanted),
@@ -120,6 +121,11 @@ class AccountQuery:
     @property
     def band(self) -> Any:
         return func.coalesce(self.override.band, self.now.band)
+
+    @property
+    def loss(self) -> Any:
+        """The model's probability of loss within 60 days; without a model, the observed rate of the band."""
+        return func.coalesce(self.forecast.within_60, self.now.loss_probability)
 
     def _on_account(self, wanted: AccountFilter) -> Iterator[ColumnElement[bool]]:
         words = {
@@ -155,7 +161,8 @@ class AccountQuery:
         return and_(self.now.scorecard == card.id, self.band.in_(names))
 
     def rows(self, session: Session, sort: Sort, limit: int, offset: int = 0) -> list[AccountRow]:
-        statement = self.joined(session, select(Account, self.now, self.before, self.override))
+        columns: list[Any] = [Account, self.now, self.before, self.override, self.loss]
+        statement = self.joined(session, select(*columns))
         found = session.exec(statement.order_by(*self._order(sort)).limit(limit).offset(offset)).all()
         runs = Runs(session)
         return [_row(runs, *each) for each in found]
@@ -177,11 +184,13 @@ class AccountQuery:
             comparable,
         )
         holds = and_(self.override.account_id == Account.id, *queries.override_holds(self.override, self.as_of))
+        told = and_(self.forecast.account_id == Account.id, self.forecast.day == self.as_of)
         return (
             statement.select_from(Account)
             .join(self.now, mine, isouter=True)
             .join(self.before, earlier, isouter=True)
             .join(self.override, holds, isouter=True)
+            .join(self.forecast, told, isouter=True)
             .where(*self.where)
         )
 
@@ -191,7 +200,7 @@ class AccountQuery:
         return found if found and found >= wanted - SLACK else wanted
 
     def _order(self, sort: Sort) -> list[Any]:
-        risk = self.arr * self.now.loss_probability
+        risk = self.arr * self.loss
         orders: dict[str, list[Any]] = {
             "revenue_at_risk": [
                 nulls_last(risk.desc()),
@@ -268,7 +277,12 @@ class Runs:
 
 
 def _row(
-    runs: Runs, account: Account, now: Snapshot | None, before: Snapshot | None, override: HealthOverride | None
+    runs: Runs,
+    account: Account,
+    now: Snapshot | None,
+    before: Snapshot | None,
+    override: HealthOverride | None,
+    loss: float | None,
 ) -> AccountRow:
     made, earlier = runs.drivers(now), runs.drivers(before)
     value, was = (now.value if now else None), (before.value if before else None)
@@ -288,7 +302,7 @@ def _row(
         band=override.band if override else band,
         coverage=now.coverage if now else 0.0,
         change=None if value is None or was is None else round(value - was, 1),
-        loss_probability=now.loss_probability if now else None,
+        loss_probability=loss,
         reasons=tuple(reasons(made, earlier)),
         strengths=tuple(strengths(made)),
         scorecard=now.scorecard if now else "",

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from scoring.baselines import baselines
 from scoring.catalogue import CATALOGUE, TEXTS
-from scoring.features import feature_table, usage_features
+from scoring.features import feature_table, usage_features, with_measures
 from scoring.health import Health, loss_rates, score
 from scoring.mentions import load_mentions
 from scoring.scorecard import Scorecards
@@ -25,6 +25,7 @@ from storage.freshness import USAGE_ARRIVES, described_day, newest_usage
 from storage.models import Account, ScoringRun, Snapshot
 from storage.queries import read_frame
 from tools.context import Context
+from tools.forecasts import store_forecasts
 from tools.mentions import scan_mentions
 from tools.signals import update_signals
 
@@ -101,6 +102,7 @@ def score_day(ctx: Context, usage: Any, as_of: date, signals: bool = True) -> in
         if signals and stored:
             table = _with_scores(session, features, pl.concat(stored), as_of)
             update_signals(ctx, session, as_of, table, declared_signals(), source_of=SOURCE_OF, freshness=fresh)
+        store_forecasts(session, with_measures(features, collected, usage_day(newest, as_of)), as_of)
         session.commit()
     return features.height
 
@@ -114,10 +116,15 @@ def _read_at_once(
         return aggregates(session, as_of), collecting.result()
 
 
-def features_on(session: Session, usage: Any, as_of: date, account: Account | None = None) -> pl.DataFrame:
+def features_on(
+    session: Session, usage: Any, as_of: date, account: Account | None = None, measures: bool = False
+) -> pl.DataFrame:
     """Return the feature table of a day, of all accounts or of one (empty when it was no customer then).
 
     A day that was scored is described from the usage that had arrived by then.
+
+    Args:
+        measures: what each measure of usage says by itself, too: the columns that models learn from.
     """
     scored = session.exec(select(ScoringRun.freshness).where(ScoringRun.day == as_of)).first()
     known = (scored or {}).get("usage")
@@ -125,7 +132,9 @@ def features_on(session: Session, usage: Any, as_of: date, account: Account | No
     if usage is not None and account is not None:
         usage = usage.filter(usage.account == account.external_id)
     facts = aggregates(session, as_of, account.id if account else None)
-    return feature_table(facts, _collected(usage, until), as_of, until)
+    collected = _collected(usage, until)
+    table = feature_table(facts, collected, as_of, until)
+    return with_measures(table, collected, until) if measures else table
 
 
 def usage_day(newest: date | None, as_of: date) -> date:

@@ -46,12 +46,14 @@ def replay_days(ctx: Context, step: int = STEP, span: int = SPAN) -> list[date]:
     return [newest - timedelta(days=back) for back in range(reach, -1, -step)]
 
 
-def features_of(ctx: Context, days: Sequence[date], progress: Progress = no_progress) -> Iterator[pl.DataFrame]:
+def features_of(
+    ctx: Context, days: Sequence[date], progress: Progress = no_progress, measures: bool = False
+) -> Iterator[pl.DataFrame]:
     """Yield the feature table of each day; usage is read into memory once."""
     usage = ctx.usage.table(ctx.workspace_id, in_memory=True)
     for done, day in enumerate(days):
         with ctx.session() as session:
-            yield features_on(session, usage, day)
+            yield features_on(session, usage, day, measures=measures)
         progress(done + 1, len(days))
 
 

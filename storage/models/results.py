@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, UniqueConstraint, text
+from sqlalchemy import JSON, Index, Text, UniqueConstraint, text
 from sqlmodel import Field
 
 from storage.models.base import UtcDateTime, WorkspaceRow
@@ -155,6 +155,47 @@ class Bookmark(WorkspaceRow, table=True):
     name: str = Field(max_length=80)
     day: date | None = None
     last_id: int | None = None
+
+
+class ModelVersion(WorkspaceRow, table=True):
+    """A trained model with what it was trained on and how it did; one of a kind is the champion, which forecasts.
+
+    `model` is the model as text, never code; `states` are champion, challenger (not better), retired.
+    """
+
+    __tablename__ = "model_version"
+    __table_args__ = (UniqueConstraint("workspace_id", "kind", "number"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str = Field(max_length=20)
+    number: int
+    state: str = Field(max_length=12)
+    trained_at: datetime = Field(sa_type=UtcDateTime)
+    data_from: date
+    data_until: date
+    code_version: str = Field(max_length=40)
+    parameters: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    metrics: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    note: str | None = Field(default=None, max_length=400)
+    model: str = Field(sa_type=Text)
+
+
+class Prediction(WorkspaceRow, table=True):
+    """One account's forecast of one day; never overwritten, so that it can be held against what happened."""
+
+    __tablename__ = "prediction"
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "day", "account_id"),
+        Index("ix_prediction_account", "account_id", "day"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id")
+    day: date
+    model_version: int
+    within_30: float
+    within_60: float
+    within_90: float
 
 
 class AccountAction(WorkspaceRow, table=True):
