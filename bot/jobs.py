@@ -69,6 +69,9 @@ def run_due(tend: Tend, ctx: Context) -> list[str]:
         period = digest_period(ctx, subscription)
         if _run(tend, ctx, f"digest:{subscription.channel}", period, _digest(subscription, period or "")):
             ran.append(f"digest:{subscription.channel}")
+    # Last, as it takes minutes.
+    if tend.settings.train_weekly and _run(tend, ctx, "train", weekly(ctx), train_churn):
+        ran.append("train")
     return ran
 
 

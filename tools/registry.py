@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from inspect import signature
 
 from tools.accounts import account_brief, find_accounts
+from tools.churn import churn_risk
 from tools.drafts import draft_outreach
 from tools.facts import Result
 from tools.insights import explain_health
@@ -91,6 +92,21 @@ TOOLS: tuple[Tool, ...] = (
             "why?",
             "what changed at Acme?",
             "why is it critical?",
+        ),
+    ),
+    Tool(
+        churn_risk,
+        (
+            "will Acme churn?",
+            "will Acme leave us?",
+            "how likely is Acme to leave?",
+            "how likely is it that Acme churns?",
+            "churn probability of Acme",
+            "what is the churn risk of Acme?",
+            "chance of losing Acme",
+            "when will Acme leave?",
+            "why did the churn risk of Acme rise?",
+            "are we going to lose Acme?",
         ),
     ),
     Tool(

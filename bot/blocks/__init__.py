@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.blocks.accounts import account_brief, account_list, health_card, portfolio
+from bot.blocks.churn import churn_card
 from bot.blocks.digest import digest_blocks
 from bot.blocks.drafts import draft_blocks
 from bot.blocks.parts import Block, escape, section
 from tools.accounts import AccountBrief, AccountList
+from tools.churn import ChurnCard
 from tools.digests import DigestCard
 from tools.drafts import DraftCard
 from tools.facts import Result
@@ -18,6 +20,7 @@ _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
     AccountList: account_list,
     AccountBrief: account_brief,
     HealthCard: health_card,
+    ChurnCard: churn_card,
     PortfolioSummary: portfolio,
     DraftCard: draft_blocks,
     DigestCard: digest_blocks,

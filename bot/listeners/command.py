@@ -17,11 +17,14 @@ from storage.models import Role
 from tools import digests
 from tools.context import Context
 from tools.errors import UserError
+from tools.model_card import model_card
 
 HELP = """*What you can type*
 • `/tend <question>`: ask about accounts, for example `/tend which accounts renew next month?`
 • `/tend health <account>` · `/tend draft <account>`
 • `/tend digest here [hour]`: the at-risk digest here every day (default 8) · `/tend digest off` · `/tend digest now`
+• `/tend churn <account>`: how likely it is to leave, why, and what would change it
+• `/tend model`: how well losses are foretold, and how that was measured
 • `/tend honesty`: how far the scores could be trusted over the last year, each scorecard beside the others
 • `/tend simulate <scorecard> ["factor"=weight …]`: what other weights would change (admins)
 • `/tend whoami`: how I know you
@@ -69,6 +72,8 @@ def run_command(tend: Tend, item: Item) -> None:
             honesty.honesty(tend, ctx, item)
         elif word.lower() == "simulate":
             honesty.simulation(tend, ctx, item, rest.strip())
+        elif word.lower() == "model":
+            said = model_card(ctx).text
         elif word.lower() == "whoami":
             said = f"You are {ctx.actor.name} ({ctx.actor.email}), role {ctx.actor.role}."
         else:
@@ -81,7 +86,12 @@ def run_command(tend: Tend, item: Item) -> None:
 
 def _ask(tend: Tend, ctx: Context, item: Item, text: str) -> str | None:
     """A question typed as a command is answered in the person's own messages, so that it can go on there."""
-    for short, long in (("health", "explain the health of"), ("draft", "draft outreach to"), ("ask", "")):
+    for short, long in (
+        ("health", "explain the health of"),
+        ("draft", "draft outreach to"),
+        ("churn", "churn probability of"),
+        ("ask", ""),
+    ):
         text = re.sub(rf"^{short}\s+", f"{long} ".lstrip(), text, flags=re.I)
     client = tend.messenger.client_of(ctx.workspace_id)
     channel = client.conversations_open(users=item.payload["user"])["channel"]["id"]

@@ -1,0 +1,57 @@
+"""The forecast of one account as blocks: the decision first, the account's own numbers, one next action."""
+
+from bot.blocks.accounts import health
+from bot.blocks.parts import Block, actions, button, context, escape, section
+from tools.churn import BASELINE, BEFORE, TOLD, ChurnCard, percent, value_words
+from tools.facts import day, money
+from tools.forecasts import FORECAST_DAYS
+
+DOTS = {"high": ":red_circle:", "medium": ":large_orange_circle:", "low": ":large_yellow_circle:"}
+QUIET = ":large_green_circle:"
+STRONG = 0.4  # of the log-odds: two arrows
+
+
+def churn_card(card: ChurnCard) -> list[Block]:
+    """Draw a forecast; without a model, say so."""
+    assert card.row is not None
+    if card.no_model or card.segment is None:
+        return [section(escape(card.text)), _actions(card)]
+    told = card.within[FORECAST_DAYS.index(TOLD)]
+    was = f" (was {percent(card.before)} {BEFORE} days ago)" if card.before is not None else ""
+    dot = DOTS.get(card.segment.name, QUIET)
+    head = f"{dot} *{escape(card.row.name)}*: *{percent(told)}* leaves within {TOLD} days{was}"
+    others = " · ".join(f"{percent(c)} in {d}" for d, c in zip(FORECAST_DAYS, card.within, strict=True) if d != TOLD)
+    act = f"*{card.segment.name.capitalize()} risk: {card.segment.respond}*"
+    does = f": {escape(', '.join(card.segment.responses))}" if card.segment.responses else ""
+    blocks = [section(f"{head}\n{others} · {health(card.row)}"), section(f"{act}{does}")]
+    lines = "\n".join(f"{_arrow(driver.effect)} {escape(driver.text)}" for driver in card.drivers)
+    blocks += [section(f"*Why*\n{lines}")] if lines else []
+    moved = "\n".join(f"{_arrow(driver.effect)} {escape(driver.text)}" for driver in card.rise[:3])
+    blocks += [section(f"*What moved it in {BEFORE} days*\n{moved}")] if moved else []
+    if card.what_if is not None:
+        text = f"*What if* its use were as {BASELINE} days ago: {percent(told)} → *{percent(card.what_if)}* "
+        blocks.append(section(text + "_(the model's view, not a promise)_"))
+    return [*blocks, _actions(card), context(*_small(card))]
+
+
+def _arrow(effect: float) -> str:
+    """Towards leaving or away from it, doubled when strong."""
+    return ("▲" if effect > 0 else "▽") * (2 if abs(effect) >= STRONG else 1)
+
+
+def _small(card: ChurnCard) -> list[str]:
+    assert card.row is not None
+    window = (
+        f"If it leaves within a year, most likely {day(card.window[0])} – {day(card.window[1])}" if card.window else ""
+    )
+    rest = f"{money(card.remaining, card.row.currency)} to expect in 12 months" if card.remaining is not None else ""
+    known = f"{card.known:.0%} of the model's inputs known · churn model {card.version}"
+    return [window, rest, value_words(card), known]
+
+
+def _actions(card: ChurnCard) -> Block:
+    assert card.row is not None
+    return actions(
+        button("Draft outreach", "draft_outreach", {"account": card.row.id}, "primary"),
+        button("Why this health", "why", {"account": card.row.id}),
+    )
