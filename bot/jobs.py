@@ -1,5 +1,6 @@
 """Regular work: once per job, period and workspace, whatever restarts, doubles or was down."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from bot.blocks.digest import digest_blocks
 from bot.runtime import Tend
 from storage.database import changed_one, insert_new
 from storage.models import DigestSubscription, JobPeriod, WorkState
-from tools import approvals, digests, refresh
+from tools import approvals, digests, refresh, training
 from tools.context import Context
 
 log = structlog.get_logger()
@@ -42,6 +43,24 @@ def daily(ctx: Context) -> str:
 
 def hourly(ctx: Context) -> str:
     return ctx.now().strftime("%Y-%m-%dT%H")
+
+
+def weekly(ctx: Context) -> str:
+    year, week, _ = ctx.today().isocalendar()
+    return f"{year}-W{week:02}"
+
+
+class StoppedError(RuntimeError):
+    """Tend was told to stop in the middle of long work; the next start does it again."""
+
+
+def train_churn(tend: Tend, ctx: Context) -> dict[str, Any]:
+    def go_on(name: str, done: int, total: int) -> None:
+        if tend.schedule and tend.schedule.stopping.is_set():
+            raise StoppedError(f"stopped while {name}, {done} of {total}")
+
+    done = training.train(ctx, go_on)
+    return {"version": done.version, "adopted": done.adopted, "text": done.text}
 
 
 def score_all(tend: Tend, ctx: Context) -> dict[str, Any]:
@@ -172,6 +191,7 @@ class Schedule:
         from apscheduler.schedulers.background import BackgroundScheduler
 
         self._tend = tend
+        self.stopping = threading.Event()
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._scheduler.add_job(
             self.wake, "interval", seconds=30, max_instances=1, coalesce=True, next_run_time=datetime.now(UTC)
@@ -181,6 +201,7 @@ class Schedule:
         self._scheduler.start()
 
     def stop(self) -> None:
+        self.stopping.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
 

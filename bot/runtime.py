@@ -27,6 +27,8 @@ DEFAULT_WORKSPACE = "main"
 class Schedule(Protocol):
     """What wakes the regular jobs."""
 
+    stopping: threading.Event
+
     def start(self) -> None: ...
 
     def stop(self) -> None: ...

@@ -1,5 +1,6 @@
 """Databases for tests: SQLite in a file, and PostgreSQL, each at the newest version of the schema."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,6 +16,7 @@ from tests.postgres import empty_postgres, postgres, postgres_url
 from tests.tools import leavers, portfolio
 from tools.context import Context
 
+os.environ.setdefault("TRAIN_WEEKLY", "false")  # it takes minutes; the tests of training ask for it
 settings.register_profile("tend", deadline=None)  # a busy machine is no defect
 settings.load_profile("tend")
 __all__ = ["empty_postgres", "postgres", "postgres_url"]

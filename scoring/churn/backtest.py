@@ -150,6 +150,7 @@ def _logistic(past: pl.DataFrame, churned: pl.DataFrame, cutoff: date) -> Callab
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import QuantileTransformer
+    from threadpoolctl import threadpool_limits
 
     columns = useful_columns(past)
     periods: Periods = account_periods(past, churned, cutoff, columns)
@@ -158,7 +159,8 @@ def _logistic(past: pl.DataFrame, churned: pl.DataFrame, cutoff: date) -> Callab
         QuantileTransformer(output_distribution="normal", n_quantiles=100, random_state=0),
         LogisticRegression(C=0.01, max_iter=300),
     )
-    steps.fit(periods.inputs, periods.lost, logisticregression__sample_weight=periods.weights)
+    with threadpool_limits(1):
+        steps.fit(periods.inputs, periods.lost, logisticregression__sample_weight=periods.weights)
 
     def hazards(table: pl.DataFrame) -> np.ndarray:
         leads = range(1, LEADS + 1)

@@ -20,6 +20,7 @@ from scoring.churn.periods import LEADS, OWN, PERIOD, inputs_of
 FORMAT = 1
 FARTHEST = 60  # periods: five years
 NODE = ("feature", "threshold", "missing_left", "left", "right", "value", "count")
+FEW_ROWS, THREADS = 50_000, 2  # with few rows, threads wait for each other longer than they work
 MOST_NODES = 1000  # of one tree
 
 
@@ -147,8 +148,9 @@ class ChurnModel:
         rows = np.ascontiguousarray(inputs, dtype=np.float64)
         total, one = np.full(len(rows), self.baseline), np.empty(len(rows))
         none, places = np.zeros((0, 8), dtype=np.uint32), np.zeros(rows.shape[1], dtype=np.uint32)
+        threads = 1 if len(rows) < FEW_ROWS else THREADS
         for record in self._records:
-            _predict_from_raw_data(record, rows, none, none, places, 2, one)
+            _predict_from_raw_data(record, rows, none, none, places, threads, one)
             total += one
         return total
 

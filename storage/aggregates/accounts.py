@@ -27,7 +27,8 @@ ROW = (
     "term_months",
 )  # fmt: skip
 INFERRED_FROM = ("observed_on",)
-TERM = ("plan", "seats", "mrr", "end_on", "billing_months")
+TERM = ("plan", "seats", "mrr", "start_on", "end_on")
+TERMS = (1, 2, 3, 6, 12, 18, 24, 36, 48, 60)  # months for which contracts are made
 DAYS_A_MONTH = 365.25 / 12
 
 
@@ -58,21 +59,29 @@ def _inferred(session: Session, rows: pl.DataFrame, past: pl.Expr, as_of: date) 
         session, Subscription, ("account_id", *TERM), col(Subscription.start_on) <= as_of, order_by=order
     )
     last = terms.unique("account_id", keep="last").select("account_id", *(pl.col(n).alias(f"term_{n}") for n in TERM))
-    both = rows.join(last, on="account_id", how="left", maintain_order="left")
-    end = pl.col("term_end_on")
-    # Some systems write the day of leaving over the end of the term.
-    ends = pl.when((end >= as_of) & end.ne_missing(pl.col("churned_on"))).then(end)
+    both = rows.join(last, on="account_id", how="left", maintain_order="left").with_columns(agreed=_agreed_months())
+    ends = pl.when(pl.col("agreed").is_not_null() & (pl.col("term_end_on") >= as_of)).then(pl.col("term_end_on"))
     before = {
         "plan": pl.coalesce("term_plan", "plan"),
         "seats_bought": pl.coalesce("term_seats", "seats_bought"),
         "mrr": pl.coalesce("term_mrr", "mrr"),
-        "term_months": pl.coalesce("term_billing_months", "term_months"),
+        "term_months": pl.coalesce("agreed", "term_months"),
         "seats_used": pl.lit(None, pl.Int64),
         "renewal_on": pl.coalesce(ends, _rolled_back(as_of)),
     }
     return both.with_columns(
         pl.when(past).then(then).otherwise(pl.col(name)).alias(name) for name, then in before.items()
     )
+
+
+def _agreed_months() -> pl.Expr:
+    """The length of a term whose end lies whole months after its start, as contracts do. Any other end was written
+    down when the term was cut short, and would give away what came.
+    """
+    start, end = pl.col("term_start_on"), pl.col("term_end_on")
+    months = (end.dt.year() - start.dt.year()) * 12 + end.dt.month().cast(pl.Int32) - start.dt.month().cast(pl.Int32)
+    whole = months.is_in(TERMS) & (start.dt.offset_by(pl.format("{}mo", months)) == end)
+    return pl.when(whole).then(months.cast(pl.Int64))
 
 
 def _rolled_back(as_of: date) -> pl.Expr:

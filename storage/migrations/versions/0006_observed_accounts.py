@@ -11,6 +11,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("account", sa.Column("observed_on", sa.Date(), nullable=True))
+    first = "SELECT DATE(MIN(at)) FROM import_run WHERE import_run.workspace_id = account.workspace_id"
+    op.execute(f"UPDATE account SET observed_on = ({first})")
 
 
 def downgrade() -> None:
