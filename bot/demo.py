@@ -19,7 +19,7 @@ from bot import jobs
 from bot.app import build, build_core
 from bot.delivery import EmailSender
 from bot.http import create_http
-from bot.local.run import Running
+from bot.local.run import Running, stop_all
 from bot.local.server import Channel, LocalWorkspace, Person
 from bot.runtime import DEFAULT_WORKSPACE, Tend
 from bot.settings import Settings
@@ -145,8 +145,7 @@ class Demo:
     def stop(self) -> None:
         self._wait_until_caught_up()
         self.tend.stop()
-        for server in self._servers:
-            server.stop()
+        stop_all(self._servers)
         self.workspace.close()
 
     def step_days(self, days: int) -> str:

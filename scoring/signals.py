@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -112,17 +112,23 @@ def evaluate(signals: Signals, features: pl.DataFrame) -> pl.DataFrame:
     Returns:
         `account_id`, `kind`, `evidence` (a JSON object of the named features), one row per account and signal.
     """
-    table = _prepared(signals, features).lazy()
-    parts = [table.filter(_opens(rule)).select(*_row(rule, signals.columns)) for rule in signals]
-    return pl.concat(parts).collect() if parts else pl.DataFrame(schema=FOUND)
+    table = _prepared(signals, features)
+    parts = [
+        table.select("account_id", *rule.declared.evidence).filter(those).select(*_row(rule, signals.columns))
+        for rule, those in _met(signals, table, _opens)
+    ]
+    return pl.concat(parts) if parts else pl.DataFrame(schema=FOUND)
 
 
 def lasting(signals: Signals, features: pl.DataFrame) -> pl.DataFrame:
     """Find which signals would stay open if they were: `account_id`, `kind`."""
-    table = _prepared(signals, features).lazy()
-    parts = [table.filter(_stays(rule)).select("account_id", pl.lit(rule.kind).alias("kind")) for rule in signals]
+    table = _prepared(signals, features)
+    ids = table.select("account_id")
+    parts = [
+        ids.filter(those).with_columns(pl.lit(rule.kind).alias("kind")) for rule, those in _met(signals, table, _stays)
+    ]
     schema = {name: FOUND[name] for name in ("account_id", "kind")}
-    return pl.concat(parts).collect() if parts else pl.DataFrame(schema=schema)
+    return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
 
 
 def informed(signals: Signals, features: pl.DataFrame) -> dict[str, int]:
@@ -130,6 +136,15 @@ def informed(signals: Signals, features: pl.DataFrame) -> dict[str, int]:
     table = _prepared(signals, features)
     known = [pl.all_horizontal(pl.col(r.features).is_not_null()).sum().alias(r.kind) for r in signals]
     return table.select(known).row(0, named=True) if known else {}
+
+
+def _met(
+    signals: Signals, table: pl.DataFrame, condition: Callable[[Rule], pl.Expr]
+) -> Iterator[tuple[Rule, pl.Series]]:
+    """Yield each rule whose condition any account meets, with those that do: all conditions in one pass, as most
+    are met by none, and a query of its own for each would cost more than the conditions."""
+    held = table.select(condition(rule).alias(rule.kind) for rule in signals)
+    return ((rule, mask) for rule, mask in zip(signals, held, strict=True) if mask.any())
 
 
 def _opens(rule: Rule) -> pl.Expr:

@@ -1,6 +1,6 @@
 """Named queries: everything that scoring and the tools read, one function each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, get_args
 
@@ -8,6 +8,7 @@ import polars as pl
 from sqlalchemy import JSON, ColumnElement, DateTime, Text, case, cast, func, or_, type_coerce
 from sqlmodel import Session, SQLModel, col, select
 
+from storage.database import sqlite_rows
 from storage.models import (
     Account,
     AccountAction,
@@ -28,6 +29,12 @@ POLARS_TYPES: dict[type, Any] = {
     str: pl.String,
     date: pl.Date,
     datetime: pl.Datetime("us"),
+}
+# How SQLite keeps what it has no type for, and how a column of it is read.
+STORED: dict[Any, tuple[Any, Callable[[pl.Expr], pl.Expr]]] = {
+    pl.Boolean: (pl.Int64, lambda column: column.cast(pl.Boolean)),
+    pl.Date: (pl.String, lambda column: column.str.to_date("%Y-%m-%d")),
+    pl.Datetime("us"): (pl.String, lambda column: column.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us")),
 }
 
 
@@ -50,8 +57,13 @@ def read_frame(
     schema = {name: _polars_type(model, name) for name in names}
     # Times are read naive (UTC), as Polars keeps them: making each aware and naive again costs a second.
     columns = [_plain_column(getattr(model, name), kind) for name, kind in schema.items()]
-    rows = session.execute(select(*columns).where(*where).order_by(*order_by)).all()
-    return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
+    statement = select(*columns).where(*where).order_by(*order_by)
+    rows = sqlite_rows(session, statement)
+    if rows is None:
+        return pl.DataFrame([tuple(row) for row in session.execute(statement)], schema=schema, orient="row")
+    stored = {name: STORED[kind][0] if kind in STORED else kind for name, kind in schema.items()}
+    frame = pl.DataFrame(rows, schema=stored, orient="row")
+    return frame.with_columns(STORED[kind][1](pl.col(name)) for name, kind in schema.items() if kind in STORED)
 
 
 def _plain_column(column: Any, kind: Any) -> Any:

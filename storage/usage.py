@@ -72,7 +72,8 @@ class UsageStore:
 
         connection = ibis.duckdb.connect()
         connection.raw_sql("SET enable_progress_bar = false")  # it would write over our own output
-        facts = connection.read_parquet([str(file) for file in files], union_by_name=True)
+        # One name for all: statements that are kept by their table's name are found again.
+        facts = connection.read_parquet([str(file) for file in files], table_name="usage_files", union_by_name=True)
         return connection.create_table("usage_daily", facts, temp=True) if in_memory else facts
 
     def measures(self, workspace_id: str) -> list[str]:

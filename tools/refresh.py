@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from scoring.baselines import baselines
 from scoring.catalogue import CATALOGUE, TEXTS
-from scoring.features import feature_table, usage_features, with_measures
+from scoring.features import collect_usage, feature_table, with_measures
 from scoring.health import Health, loss_rates, score
 from scoring.mentions import load_mentions
 from scoring.scorecard import Scorecards
@@ -143,7 +143,7 @@ def usage_day(newest: date | None, as_of: date) -> date:
 
 
 def _collected(usage: Any, as_of: date) -> pl.DataFrame | None:
-    return None if usage is None else usage_features(usage, as_of).to_polars()
+    return None if usage is None else collect_usage(usage, as_of)
 
 
 @cache

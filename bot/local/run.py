@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import uvicorn
@@ -40,9 +41,13 @@ class Running:
             time.sleep(0.01)
         return self
 
+    def begin_to_stop(self) -> None:
+        """Take no more connections, without waiting for the end: that takes a fifth of a second for each server."""
+        self._server.should_exit = True
+
     def stop(self) -> None:
         """Stop serving and close the socket."""
-        self._server.should_exit = True
+        self.begin_to_stop()
         if self._thread.is_alive():
             self._thread.join(5)
         self._socket.close()
@@ -52,6 +57,15 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def stop_all(servers: Iterable[Running]) -> None:
+    """Stop servers at the same time."""
+    servers = list(servers)
+    for server in servers:
+        server.begin_to_stop()
+    for server in servers:
+        server.stop()
 
 
 def _listening(port: int) -> socket.socket:

@@ -2,6 +2,8 @@
 
 import functools
 import operator
+import re
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,36 @@ def level_of(measures: list[str]) -> list[str]:
     return known[:1] or [name for name in measures if name not in STOCKS]
 
 
+Days = Callable[[int], Any]  # the day so many days back, as a date or as an expression
+_BACK = re.compile(r"TEND_DAYS_BACK\((\d+)\)")
+
+
+def collect_usage(usage: "ir.Table", as_of: date) -> pl.DataFrame:
+    """Collect `usage_features`. A plain table of files is asked by a statement that is made once for all days:
+    making it takes several times as long as DuckDB does to answer it.
+    """
+    import ibis.expr.operations as ops
+
+    backend, table = usage.get_backend(), usage.op()
+    if backend.name != "duckdb" or not isinstance(table, ops.DatabaseTable):
+        return usage_features(usage, as_of).to_polars()
+    statement, schema = _statement(table.name, usage.schema())
+    dated = _BACK.sub(lambda back: f"CAST('{as_of - timedelta(days=int(back[1]))}' AS DATE)", statement)
+    return backend.con.sql(dated).pl().cast(schema)
+
+
+@functools.lru_cache(16)
+def _statement(name: str, schema: Any) -> tuple[str, dict[str, Any]]:
+    """Write the statement over a table of this name and schema, with a placeholder for each day."""
+    import ibis
+
+    @ibis.udf.scalar.builtin(name="tend_days_back")
+    def back(days: int) -> date: ...  # type: ignore[empty-body]
+
+    expression = _features(ibis.table(schema, name=name), back)
+    return str(ibis.to_sql(expression, dialect="duckdb")), dict(expression.schema().to_polars())
+
+
 def usage_features(usage: "ir.Table", as_of: date) -> "ir.Table":
     """Return one Ibis expression: usage facts to aggregates per account, pushed down to where the data is.
 
@@ -53,11 +85,15 @@ def usage_features(usage: "ir.Table", as_of: date) -> "ir.Table":
         28 days before those 7), `level_squares` and `level_day_N`, `level_base_N` for the last three days and the
         mean of the same weekday in the four weeks before. Days without a row count as 0.
     """
+    return _features(usage, lambda back: as_of - timedelta(days=back))
+
+
+def _features(usage: "ir.Table", day: Days) -> "ir.Table":
     import ibis
 
     measures, level = measures_of(usage), level_of(measures_of(usage))
-    known = usage.filter((usage.day <= as_of) & (usage.day > as_of - timedelta(days=HISTORY)))
-    known = known.mutate(**{name: _within(known.day, as_of, *days) for name, days in WINDOWS.items()})
+    known = usage.filter((usage.day <= day(0)) & (usage.day > day(HISTORY)))
+    known = known.mutate(**{name: _within(known.day, day, *days) for name, days in WINDOWS.items()})
     flows = [known[name].fill_null(0) > 0 for name in measures if name not in STOCKS]
     active = ibis.or_(*flows) if flows else ibis.literal(False)
     columns: dict[str, Any] = {
@@ -69,13 +105,13 @@ def usage_features(usage: "ir.Table", as_of: date) -> "ir.Table":
     for name in measures:
         columns |= _measure(known, name)
     if level:
-        columns |= _level(known, level, as_of)
+        columns |= _level(known, level, day)
     return known.group_by("account").aggregate(**columns)
 
 
-def _within(day: Any, as_of: date, first: int, last: int) -> Any:
-    """Days from `first` (0 is `as_of`) up to but without `last` days back."""
-    return day.between(as_of - timedelta(days=last - 1), as_of - timedelta(days=first))
+def _within(column: Any, day: Days, first: int, last: int) -> Any:
+    """Days from `first` up to but without `last` days back."""
+    return column.between(day(last - 1), day(first))
 
 
 # The windows are columns and the aggregates choose by CASE: DuckDB takes five times as long over FILTER.
@@ -100,7 +136,7 @@ def _measure(known: "ir.Table", name: str) -> dict[str, Any]:
     }
 
 
-def _level(known: "ir.Table", level: list[str], as_of: date) -> dict[str, Any]:
+def _level(known: "ir.Table", level: list[str], day: Days) -> dict[str, Any]:
     value = functools.reduce(operator.add, [known[name].fill_null(0).cast("float64") for name in level])
     columns: dict[str, Any] = {
         "level_28d": _total(value, known["__in_recent"]) / float(WINDOW),
@@ -110,8 +146,8 @@ def _level(known: "ir.Table", level: list[str], as_of: date) -> dict[str, Any]:
         "level_squares": _total(value * value, known["__in_recent"]),
     }
     for back in range(CHECKED_DAYS):
-        same = [as_of - timedelta(days=back + 7 * week) for week in range(1, 5)]
-        columns[f"level_day_{back}"] = _total(value, known.day == as_of - timedelta(days=back))
+        same = [day(back + 7 * week) for week in range(1, 5)]
+        columns[f"level_day_{back}"] = _total(value, known.day == day(back))
         columns[f"level_base_{back}"] = _total(value, known.day.isin(same)) / 4.0
     return columns
 

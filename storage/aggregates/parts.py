@@ -9,6 +9,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Session
 
+from storage.database import sqlite_rows
+
 YEAR = 365  # days: older rows no longer say how an account is
 TALKS = 180  # days of interactions that are read: a quarter, and the one before it to compare with
 LONG_COMMENT = 40  # characters: below, an answer's comment says little
@@ -40,8 +42,10 @@ def read(session: Session, statement: Statement) -> pl.DataFrame:
     schema = {
         column.name: pl.Int64 if column.name == "account_id" else pl.Float64 for column in statement.selected_columns
     }
-    rows = session.execute(statement).all()
-    return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row", strict=False)
+    rows = sqlite_rows(session, statement)
+    if rows is None:
+        rows = [tuple(row) for row in session.execute(statement)]
+    return pl.DataFrame(rows, schema=schema, orient="row", strict=False)
 
 
 def since(column: Any, as_of: date, days: int) -> Any:

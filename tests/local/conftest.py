@@ -13,7 +13,7 @@ from slack_bolt import App
 from slack_bolt.adapter.fastapi import SlackRequestHandler
 from slack_sdk import WebClient
 
-from bot.local.run import Running
+from bot.local.run import Running, stop_all
 from bot.local.server import Channel, LocalWorkspace, Person
 
 SECRET = "a signing secret"
@@ -178,8 +178,7 @@ def make_stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
     yield make
     for each in workspaces:
         each.close()
-    for server in running:
-        server.stop()
+    stop_all(running)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Every declared signal opens where its condition holds and nowhere else; a broken declaration is refused by place."""
 
+import functools
 import itertools
 import json
 import re
@@ -12,7 +13,7 @@ import polars as pl
 import pytest
 
 from scoring.predicates import PredicateError, predicate
-from scoring.signals import SIGNALS, Rule, SignalError, evaluate, informed, lasting, load_signals
+from scoring.signals import SIGNALS, Rule, SignalError, Signals, evaluate, informed, lasting, load_signals
 from tests.scoring.feature_columns import COLUMNS, QUIET, table
 
 DECLARED = load_signals(SIGNALS, COLUMNS)
@@ -28,18 +29,23 @@ evidence = ["usage_change_28d"]
 """
 
 
-def meeting(rule: Rule) -> dict[str, Any]:
+@functools.cache
+def meeting(kind: str) -> dict[str, Any]:
     """Search a row that meets the condition among values at, below and above the numbers that it names."""
+    rule = next(rule for rule in DECLARED if rule.kind == kind)
     numbers = sorted({float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", re.sub(r"_\d+d", "", rule.declared.when))})
     near = sorted({n + step for n in numbers for step in (-1, -0.01, 0, 0.01, 1)})
     words = [*re.findall(r"'(\w+)'", rule.declared.when), "active"]
     values = [words if COLUMNS[name] == pl.String else near[:: max(1, len(near) // 14)] for name in rule.features]
-    rows = [dict(zip(rule.features, chosen, strict=True)) for chosen in itertools.product(*values)]
-    nulls = [{**row, "days_to_first_value": None} for row in rows if "days_to_first_value" in row]
-    candidates = table(*rows, *nulls)
-    found = evaluate(DECLARED, candidates).filter(pl.col("kind") == rule.kind)["account_id"]
+    tried = pl.DataFrame(list(itertools.product(*values)), {n: COLUMNS[n] for n in rule.features}, orient="row")
+    if "days_to_first_value" in rule.features:
+        tried = pl.concat([tried, tried.with_columns(days_to_first_value=pl.lit(None, pl.Float64))])
+    quiet = [pl.lit(QUIET[name], COLUMNS[name]).alias(name) for name in COLUMNS if name not in rule.features]
+    candidates = tried.with_row_index("account_id", 1).with_columns(pl.col("account_id").cast(pl.Int64), *quiet)
+    found = evaluate(Signals((rule,), DECLARED.columns), candidates)["account_id"]
     assert found.len(), f"no value of {rule.features} meets {rule.declared.when}"
-    return candidates.row(by_predicate=pl.col("account_id") == found[0], named=True)
+    row = candidates.row(found[0] - 1, named=True)
+    return {name: row[name] for name in ("account_id", *COLUMNS)}
 
 
 def kinds(*rows: dict[str, Any]) -> list[str]:
@@ -57,7 +63,7 @@ def test_an_account_without_any_data_shows_no_signal() -> None:
 
 @RULES
 def test_each_signal_opens_where_its_condition_holds_with_its_evidence(rule: Rule) -> None:
-    row = meeting(rule)
+    row = meeting(rule.kind)
     quiet = {**row, "account_id": 2, **{name: QUIET[name] for name in rule.features}}
     both = pl.DataFrame([{**row, "account_id": 1}, quiet], schema=table({}).schema)
     found = evaluate(DECLARED, both).filter(pl.col("kind") == rule.kind)
@@ -70,14 +76,14 @@ def test_each_signal_opens_where_its_condition_holds_with_its_evidence(rule: Rul
 
 @RULES
 def test_each_signal_that_opens_also_lasts_and_ends_on_a_quiet_day(rule: Rule) -> None:
-    row = pl.DataFrame([meeting(rule)], schema=table({}).schema)
+    row = pl.DataFrame([meeting(rule.kind)], schema=table({}).schema)
     assert rule.kind in lasting(DECLARED, row)["kind"]
     assert rule.kind not in lasting(DECLARED, table({}))["kind"].to_list()
 
 
 @RULES
 def test_one_missing_feature_never_opens_a_signal_that_needs_it(rule: Rule) -> None:
-    row = meeting(rule) | dict.fromkeys(rule.features)
+    row = meeting(rule.kind) | dict.fromkeys(rule.features)
     assert rule.kind not in kinds(row)
 
 

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
+import polars as pl
 import pytest
 from sqlalchemy import delete, exists, func, insert, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from storage.database import Database, WorkspaceMismatchError, changed_one, insert_new, insert_new_rows, insert_rows
-from storage.models import Account, Contact, Work, WorkState
+from storage.models import Account, Contact, Ticket, Work, WorkState
+from storage.queries import read_frame
 
 START = date(2026, 1, 1)
 NOW = datetime(2026, 5, 4, 9, tzinfo=UTC)
@@ -73,6 +75,11 @@ QUESTIONS: dict[str, tuple[Ask, Any]] = {
     ),
     "an exists": (
         lambda s: s.exec(select(Account.name).where(exists().where(col(Contact.name) == "Ann of Rival"))).all(),
+        [],
+    ),
+    "frames": (lambda s: read_frame(s, Account, ("name", "mrr")).rows(), [("Acme", 10)]),
+    "a frame of what an alias finds": (
+        lambda s: read_frame(s, Account, ("name",), exists().where(other.name == "Rival")).rows(),
         [],
     ),
     "a union": (
@@ -160,6 +167,21 @@ def test_of_many_keys_at_once_only_the_new_ones_are_inserted_and_named(any_datab
         assert insert_new_rows(connection, Work, [], ["key"]) == set()
     with any_database.unbound() as session:
         assert session.exec(select(func.count()).select_from(Work)).one() == 3
+
+
+def test_a_frame_holds_what_was_stored_in_its_own_types_and_what_is_not_yet_written(any_database: Database) -> None:
+    at, day = datetime(2026, 5, 4, 9, 30, 0, 250, UTC), date(2026, 5, 4)
+    with any_database.session("w") as session:
+        session.add(Account(external_id="a1", name="Acme", mrr=10, started_on=day, limits={"seats": 5}))
+        session.flush()
+        session.add(Ticket(external_id="t1", account_id=1, subject="Export", opened_at=at, escalated=True))
+        accounts = read_frame(session, Account, ("mrr", "started_on", "renewal_on", "limits"))
+        tickets = read_frame(session, Ticket, ("opened_at", "resolved_at", "escalated", "sentiment"))
+        none = read_frame(session, Ticket, ("opened_at", "escalated"), col(Ticket.external_id) == "t2")
+    assert accounts.rows() == [(10.0, day, None, '{"seats": 5}')]
+    assert tickets.rows() == [(at.replace(tzinfo=None), None, True, None)]
+    assert tickets.dtypes == [pl.Datetime("us"), pl.Datetime("us"), pl.Boolean, pl.Float64]
+    assert none.schema == tickets.select(none.columns).schema
 
 
 def test_times_come_back_aware_whatever_zone_they_were_written_in(any_database: Database) -> None:

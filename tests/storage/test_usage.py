@@ -1,5 +1,6 @@
 """Usage facts: merged by account and day, replaced in one step, and the same features from every store."""
 
+import itertools
 import threading
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from scoring.features import usage_features
+from scoring.features import collect_usage, usage_features
 from storage.usage import UsageStore, Written
 
 MAY = date(2026, 5, 10)
@@ -82,6 +83,21 @@ def test_months_with_different_columns_read_as_one_table(store: UsageStore) -> N
     assert table is not None
     features = usage_features(table, date(2026, 7, 3)).to_polars()
     assert features["minutes_28d"].item() == pytest.approx(9 / 28)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_statement_made_once_says_of_each_day_and_table_what_its_own_would(
+    store: UsageStore, in_memory: bool
+) -> None:
+    used = {MAY + timedelta(days=n): n % 7 for n in range(120)}
+    store.write(WORKSPACE, pl.concat([rows(used), rows(dict(list(used.items())[40:90]), "a2")]))
+    store.write("w2", rows(used, measure="api_calls"))  # other columns under the same name
+    for workspace, after in itertools.product((WORKSPACE, "w2"), (5, 60, 119, 500)):
+        table = store.table(workspace, in_memory)
+        assert table is not None
+        as_of = MAY + timedelta(days=after)
+        own = usage_features(table, as_of).to_polars()
+        assert_frame_equal(collect_usage(table, as_of).sort("account"), own.sort("account"))
 
 
 def test_workspaces_are_kept_apart(store: UsageStore) -> None:
