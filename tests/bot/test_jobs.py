@@ -16,6 +16,7 @@ from bot.jobs import LEASE, Job, digest_period, post_digest, run_due
 from bot.local.run import Running
 from bot.local.server import Channel, LocalWorkspace, Person
 from bot.messages import Messenger
+from bot.settings import Settings
 from storage.database import insert_rows
 from storage.models import Digest, DigestSubscription, DraftState, JobPeriod, ScoringRun, Snapshot, WorkState
 from tests.tools.portfolio import TODAY, ago
@@ -35,6 +36,7 @@ class Office:
         self.messenger = Messenger(lambda workspace_id: client)
         self.refreshed: list[int] = []
         self.client = client
+        self.settings = Settings(_env_file=None, train_weekly=False)
 
     def refresh_cards(self, ctx: Context, draft_id: int) -> None:
         self.refreshed.append(draft_id)
