@@ -358,6 +358,14 @@ def test_too_little_to_learn_from_is_said_with_the_counts(accounts: int, lost: i
         fit_churn(*many(accounts, lost), on(until))
 
 
+def test_a_sample_does_not_make_losses_likelier_where_nothing_calibrates(monkeypatch: pytest.MonkeyPatch) -> None:
+    history, gone = many(2000, 100)
+    monkeypatch.setattr(made, "MOST", 500)
+    found = fit_churn(history, gone, on(30))
+    assert (found.slope, found.intercept) == (1, 0)  # there is but one day
+    assert found.hazards(history, 1).mean() == pytest.approx(0.05, rel=0.2)
+
+
 def test_just_enough_is_enough() -> None:
     history, gone = many(FEWEST_ACCOUNTS, FEWEST_LOST)
     assert fit_churn(history, gone, on(30)).hazards(history)[:, 0].mean() == pytest.approx(0.5, abs=0.1)
