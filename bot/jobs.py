@@ -55,6 +55,9 @@ class StoppedError(RuntimeError):
 
 
 def train_churn(tend: Tend, ctx: Context) -> dict[str, Any]:
+    if not tend.settings.train_weekly:
+        return {"skipped": "TRAIN_WEEKLY is off"}
+
     def go_on(name: str, done: int, total: int) -> None:
         if tend.schedule and tend.schedule.stopping.is_set():
             raise StoppedError(f"stopped while {name}, {done} of {total}")
@@ -79,6 +82,7 @@ JOBS = (
     Job("score", daily, score_all),
     Job("expire_drafts", hourly, expire_drafts),
 )
+SLOW_JOBS = (Job("train", weekly, train_churn),)  # after the digests, which do not wait for minutes
 
 
 def run_due(tend: Tend, ctx: Context) -> list[str]:
@@ -88,10 +92,7 @@ def run_due(tend: Tend, ctx: Context) -> list[str]:
         period = digest_period(ctx, subscription)
         if _run(tend, ctx, f"digest:{subscription.channel}", period, _digest(subscription, period or "")):
             ran.append(f"digest:{subscription.channel}")
-    # Last, as it takes minutes.
-    if tend.settings.train_weekly and _run(tend, ctx, "train", weekly(ctx), train_churn):
-        ran.append("train")
-    return ran
+    return ran + [job.name for job in SLOW_JOBS if _run(tend, ctx, job.name, job.period(ctx), job.function)]
 
 
 def digest_period(ctx: Context, subscription: DigestSubscription) -> str | None:

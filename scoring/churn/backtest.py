@@ -1,5 +1,6 @@
 """Try a churn model on the past: fitted on what was known on a day, judged by what followed, again and again."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,7 +11,7 @@ import polars as pl
 
 from scoring.churn.evaluation import EarlyWarning, HorizonRecord, early_warning, horizon_record, reliability
 from scoring.churn.model import survival_at
-from scoring.churn.periods import LEADS, Periods, account_periods, inputs_of, useful_columns
+from scoring.churn.periods import PERIOD, Periods, account_periods, inputs_of, useful_columns
 from scoring.churn.training import TooLittleDataError, check_enough, fit_churn
 
 FOLDS, FOLD_DAYS = 6, 60  # how often a model is fitted anew, and the days of origins that each is judged on
@@ -110,9 +111,13 @@ def _cutoffs(history: pl.DataFrame, churned: pl.DataFrame, until: date) -> tuple
     wanted = [newest - timedelta(days=FOLD_DAYS * n) for n in reversed(range(FOLDS))]
     found, reason = [], TooLittleDataError("no day of the history has outcomes after it")
     for cutoff in wanted:
+        if history.filter(_origins(cutoff)).is_empty():
+            continue
         try:
             past = history.filter(pl.col("day") <= cutoff)
             check_enough(account_periods(past.select("account_id", "day"), churned, cutoff, ()), columns=False)
+            if not useful_columns(past):
+                raise TooLittleDataError("no column of the history varies between accounts")
             found.append(cutoff)
         except TooLittleDataError as error:
             reason = error
@@ -121,17 +126,21 @@ def _cutoffs(history: pl.DataFrame, churned: pl.DataFrame, until: date) -> tuple
     return tuple(found)
 
 
+def _origins(cutoff: date) -> pl.Expr:
+    """The days that a model of this cutoff is judged on."""
+    return (pl.col("day") > cutoff) & (pl.col("day") <= cutoff + timedelta(days=FOLD_DAYS))
+
+
 def _forecast(
     history: pl.DataFrame, churned: pl.DataFrame, cutoff: date, horizons: Sequence[tuple[int, int]]
 ) -> pl.DataFrame:
     past = history.filter(pl.col("day") <= cutoff)
-    after = (pl.col("day") > cutoff) & (pl.col("day") <= cutoff + timedelta(days=FOLD_DAYS))
-    table = history.filter(after)
+    table = history.filter(_origins(cutoff))
     days = sorted({day for window in horizons for day in window})
     model = fit_churn(past, churned, cutoff)
     surviving = {
         "model": model.survival(table, days),
-        "logistic": survival_at(_logistic(past, churned, cutoff)(table), days),
+        "logistic": survival_at(_logistic(past, churned, cutoff)(table, math.ceil(days[-1] / PERIOD)), days),
     }
     columns = {
         f"{name}:{first}-{last}": 1 - s[:, days.index(last)] / s[:, days.index(first)]
@@ -144,8 +153,8 @@ def _forecast(
     return told.with_columns(pl.Series(name, values) for name, values in columns.items())
 
 
-def _logistic(past: pl.DataFrame, churned: pl.DataFrame, cutoff: date) -> Callable[[pl.DataFrame], np.ndarray]:
-    """Fit a plain logistic regression on the same account-periods, and return its hazards."""
+def _logistic(past: pl.DataFrame, churned: pl.DataFrame, cutoff: date) -> Callable[[pl.DataFrame, int], np.ndarray]:
+    """Fit a plain logistic regression on the same account-periods, and return its hazards for so many periods."""
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -162,8 +171,8 @@ def _logistic(past: pl.DataFrame, churned: pl.DataFrame, cutoff: date) -> Callab
     with threadpool_limits(1):
         steps.fit(periods.inputs, periods.lost, logisticregression__sample_weight=periods.weights)
 
-    def hazards(table: pl.DataFrame) -> np.ndarray:
-        leads = range(1, LEADS + 1)
+    def hazards(table: pl.DataFrame, count: int) -> np.ndarray:
+        leads = range(1, count + 1)
         return np.column_stack([steps.predict_proba(inputs_of(table, columns, lead))[:, 1] for lead in leads])
 
     return hazards

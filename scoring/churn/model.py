@@ -18,10 +18,10 @@ import polars as pl
 from scoring.churn.periods import LEADS, OWN, PERIOD, inputs_of
 
 FORMAT = 1
-FARTHEST = 60  # periods: five years
+FARTHEST = 61  # periods: five years, begun ones too
 NODE = ("feature", "threshold", "missing_left", "left", "right", "value", "count")
-FEW_ROWS, THREADS = 50_000, 2  # with few rows, threads wait for each other longer than they work
 MOST_NODES = 1000  # of one tree
+FEW_ROWS = 200_000  # below, threads that wait for each other cost more than they bring
 
 
 class ModelFileError(ValueError):
@@ -122,14 +122,15 @@ class ChurnModel:
         Raises:
             ValueError: for days below 0 or beyond `FARTHEST` periods.
         """
-        if min(days, default=0) < 0 or max(days, default=0) > FARTHEST * PERIOD:
-            raise ValueError(f"days ahead must lie between 0 and {FARTHEST * PERIOD}")
-        periods = max(int(np.ceil(max(days, default=0) / PERIOD)), 1)
-        return survival_at(self.hazards(table, periods), days)
+        return survival_at(self.hazards(table, _periods(days)), days)
 
     def explain(self, table: pl.DataFrame, days: int) -> Explained:
-        """Split the log-odds of some accounts into what each input adds."""
-        periods = max(int(np.ceil(days / PERIOD)), 1)
+        """Split the log-odds of some accounts into what each input adds.
+
+        Raises:
+            ValueError: for days below 0 or beyond `FARTHEST` periods.
+        """
+        periods = _periods([days])
         hazards = self.hazards(table, periods)
         weights = hazards / hazards.sum(axis=1, keepdims=True)
         total, base = np.zeros((table.height, len(self.inputs))), np.zeros(table.height)
@@ -148,7 +149,7 @@ class ChurnModel:
         rows = np.ascontiguousarray(inputs, dtype=np.float64)
         total, one = np.full(len(rows), self.baseline), np.empty(len(rows))
         none, places = np.zeros((0, 8), dtype=np.uint32), np.zeros(rows.shape[1], dtype=np.uint32)
-        threads = 1 if len(rows) < FEW_ROWS else THREADS
+        threads = 1 if len(rows) < FEW_ROWS else 2
         for record in self._records:
             _predict_from_raw_data(record, rows, none, none, places, threads, one)
             total += one
@@ -207,7 +208,7 @@ class ChurnModel:
             columns = tuple(map(str, body["columns"]))
             trees = tuple(_tree(tree, len(columns) + len(OWN)) for tree in body["trees"])
             numbers = [float(body[name]) for name in ("baseline", "slope", "intercept")]
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             if isinstance(error, ModelFileError):
                 raise
             raise ModelFileError(f"the stored model cannot be read ({type(error).__name__}): train anew") from error
@@ -229,6 +230,13 @@ def survival_at(hazards: np.ndarray, days: Sequence[float]) -> np.ndarray:
     return np.column_stack(found) if found else np.empty((len(hazards), 0))
 
 
+def _periods(days: Sequence[float]) -> int:
+    """How many periods reach as far as all of the days, at least one."""
+    if not all(0 <= day <= FARTHEST * PERIOD for day in days):
+        raise ValueError(f"days ahead must lie between 0 and {FARTHEST * PERIOD}")
+    return max(int(np.ceil(max(days, default=0) / PERIOD)), 1)
+
+
 def _tree(fields: dict[str, Any], inputs: int) -> Tree:
     kinds = {"feature": np.int64, "missing_left": np.uint8, "left": np.int64, "right": np.int64, "count": np.int64}
     arrays = {name: np.array(fields[name], dtype=kinds.get(name, np.float64)) for name in NODE}
@@ -239,12 +247,12 @@ def _tree(fields: dict[str, Any], inputs: int) -> Tree:
         0 < size <= MOST_NODES
         and all(values.shape == (size,) for values in arrays.values())
         and np.isfinite(arrays["value"]).all()
-        and not np.isnan(arrays["threshold"]).any()
+        and np.isfinite(arrays["threshold"]).all()
         and (arrays["count"] >= 0).all()
         and ((arrays["feature"] >= 0) & (arrays["feature"] < inputs)).all()
         # Children lie behind their parent: every way ends.
         and all(((arrays[side] > place) & (arrays[side] < size))[inner].all() for side in ("left", "right"))
-        and not arrays["left"][~inner].any()
+        and not any(arrays[side][~inner].any() for side in ("left", "right"))
     )
     if not sound:
         raise ModelFileError("the stored model has a tree that leads nowhere: train anew")

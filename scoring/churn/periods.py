@@ -16,8 +16,8 @@ LEADS = 6  # periods after a day that are learned from; later ones are taken to 
 MOST = 600_000  # account-periods that are learned from; beyond, those without a loss are sampled and weighted
 DAYS_A_MONTH = 365.25 / 12
 FEWEST_VALUES = 0.01  # a column known for fewer rows teaches nothing
-# Not learned from: keys, and what a table of one account cannot say.
-NOT_INPUTS = ("account_id", "day", "account", "related_accounts")
+# Not learned from: keys, what a table of one account cannot say, and the outcome.
+NOT_INPUTS = ("account_id", "day", "account", "related_accounts", "churned_on")
 UNLIKELY_SILENCE = 10.0  # losses that would have come, at the usual pace, in a silence that is no luck
 OWN = ("renewals in the period", "periods ahead")  # what a period has besides the account's features
 
@@ -51,16 +51,16 @@ def outcomes_known_until(churned: pl.DataFrame, newest: date) -> date:
     """Return the last day of which is known who left: the newest day, unless losses stop long before it.
 
     Records of leaving often end earlier than usage does; counting the days after as "nobody left" would teach
-    a model just that.
+    a model just that. The pace is that of the last year with losses; a single loss has none.
     """
     days = churned.filter(pl.col("churned_on") <= newest)["churned_on"].sort()
     last = days.max()
     if not isinstance(last, date):
         return newest
     year = days.filter(days > last - timedelta(days=365))
-    reach = max((last - min(year)).days, 1)
+    reach = max((last - min(year)).days, PERIOD)
     silent = (newest - last).days
-    return last if silent * len(year) / reach > UNLIKELY_SILENCE else newest
+    return last if silent * (len(year) - 1) / reach > UNLIKELY_SILENCE else newest
 
 
 def useful_columns(history: pl.DataFrame) -> tuple[str, ...]:
@@ -77,10 +77,8 @@ def useful_columns(history: pl.DataFrame) -> tuple[str, ...]:
 
 def inputs_of(table: pl.DataFrame, columns: Sequence[str], lead: int) -> np.ndarray:
     """Return accounts x (columns + `OWN`) for one period, `lead` = 1 being the first; an absent column is unknown."""
-    numbers = [pl.col(n).cast(pl.Float64) if n in table.columns else pl.lit(None, pl.Float64).alias(n) for n in columns]
-    found = table.select(numbers).to_numpy() if columns else np.empty((table.height, 0))
-    own = np.column_stack([renewals(table, lead), np.full(table.height, float(min(lead, LEADS)))])
-    both = np.column_stack([found, own])
+    own = [renewals(table, lead), np.full(table.height, float(min(lead, LEADS)))]
+    both = np.column_stack([*(_numbers(table, name) for name in columns), *own])
     return np.where(np.isfinite(both), both, np.nan)
 
 
@@ -107,7 +105,8 @@ def account_periods(
         seed: of the sample that is drawn when there are more than `MOST` rows.
     """
     gone = churned.filter(pl.col("churned_on") <= until).group_by("account_id").agg(pl.col("churned_on").min())
-    rows = history.filter(pl.col("day") <= until).join(gone, on="account_id", how="left", maintain_order="left")
+    past = history.filter(pl.col("day") <= until).drop("churned_on", strict=False)
+    rows = past.join(gone, on="account_id", how="left", maintain_order="left")
     left = (rows["churned_on"] - rows["day"]).dt.total_days().cast(pl.Float64).to_numpy()
     left = np.where(np.isnan(left), np.inf, left)
     known = (pl.lit(until) - pl.col("day")).dt.total_days()

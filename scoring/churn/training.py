@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from scoring.churn.model import ChurnModel, Tree
+from scoring.churn.model import FEW_ROWS, ChurnModel, Tree
 from scoring.churn.periods import Periods, account_periods, useful_columns
 
 FEWEST_LOST = 30  # accounts that left with features from before: below, a model learns their names
 FEWEST_ACCOUNTS = 60
 LATEST = 0.25  # share of the origin days, the newest, that calibrate
-FEW_ROWS = 200_000
 SHRINK = 20.0  # losses' worth of belief that the trees are calibrated as they are
 PARAMETERS: dict[str, Any] = {
     "max_iter": 150,
@@ -40,7 +39,8 @@ def fit_churn(history: pl.DataFrame, churned: pl.DataFrame, until: date) -> Chur
         until: the last day of which is known who left.
 
     Raises:
-        TooLittleDataError: fewer than `FEWEST_LOST` losses or `FEWEST_ACCOUNTS` accounts, or nothing that varies.
+        TooLittleDataError: fewer than `FEWEST_LOST` losses or `FEWEST_ACCOUNTS` accounts, nobody who stayed, or
+            nothing that varies.
     """
     columns = useful_columns(history.filter(pl.col("day") <= until))
     periods = account_periods(history, churned, until, columns)
@@ -65,6 +65,11 @@ def check_enough(periods: Periods, columns: bool = True) -> None:
             f"{lost} of {accounts} accounts left in the history that can be learned from; "
             f"it takes {FEWEST_LOST} losses among {FEWEST_ACCOUNTS} accounts"
         )
+    if periods.lost.all():
+        raise TooLittleDataError(
+            f"each of the {len(periods.lost)} account-periods that can be learned from ended in a loss; "
+            "it takes some that did not"
+        )
     if columns and not periods.columns:
         raise TooLittleDataError("no column of the history varies between accounts")
 
@@ -76,7 +81,6 @@ def _grown(periods: Periods, slope: float = 1.0, intercept: float = 0.0) -> Chur
     # A column without any value breaks the binning; one that does not vary is never asked.
     inputs = np.where(np.isnan(periods.inputs).all(axis=0), 0.0, periods.inputs)
     forest: Any = HistGradientBoostingClassifier(**PARAMETERS)
-    # Threads that wait for each other cost more than they bring where there are few rows.
     with threadpool_limits(1 if len(inputs) < FEW_ROWS else None):
         forest.fit(inputs, periods.lost)
     trees = tuple(_tree(stage[0].nodes) for stage in forest._predictors)
@@ -108,6 +112,8 @@ def _calibration(periods: Periods) -> tuple[float, float]:
     newest = periods.days >= days[max(1, int(len(days) * (1 - LATEST))) :][:1].min() if len(days) > 1 else None
     if newest is None or periods.lost[newest].sum() < 5 or periods.lost[~newest].sum() < 5:
         return 1.0, 0.0
+    if periods.lost[~newest].all():
+        return 1.0, 0.0
     early = _grown(periods.part(~newest))
     late = periods.part(newest)
     return _platt(early.log_odds(late.inputs), late.lost.astype(float), late.weights)
@@ -115,16 +121,23 @@ def _calibration(periods: Periods) -> tuple[float, float]:
 
 def _platt(odds: np.ndarray, lost: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """Fit a logistic line by Newton's steps, pulled towards slope 1 and intercept 0."""
-    line = np.array([1.0, 0.0])
     design = np.column_stack([odds - odds.mean(), np.ones(len(odds))])
     pull = SHRINK * np.array([1.0, 0.05])
     start = np.array([1.0, odds.mean()])
+
+    def misfit(line: np.ndarray) -> float:
+        at = design @ line
+        return float(weights @ (np.logaddexp(0, at) - lost * at) + (pull * (line - start) ** 2).sum() / 2)
+
     line = start.copy()
-    for _ in range(25):
-        chance = 1 / (1 + np.exp(-np.clip(design @ line, -30, 30)))
+    for _ in range(50):
+        chance = (1 + np.tanh(design @ line / 2)) / 2
         gradient = design.T @ (weights * (lost - chance)) - pull * (line - start)
         bend = (design * (weights * chance * (1 - chance))[:, None]).T @ design + np.diag(pull)
         step = np.linalg.solve(bend, gradient)
+        # Far from the aim a whole step may lead farther away.
+        while misfit(line + step) > misfit(line) and np.abs(step).max() > 1e-8:
+            step = step / 2
         line = line + step
         if np.abs(step).max() < 1e-8:
             break

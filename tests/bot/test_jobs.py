@@ -61,6 +61,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def use(function: Any, period: Any = jobs.daily) -> None:
         monkeypatch.setattr(jobs, "JOBS", (Job("job", period, function),))
+        monkeypatch.setattr(jobs, "SLOW_JOBS", ())
 
     return use
 
