@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from bot import jobs
 from bot.blocks import result_blocks
 from bot.local.limits import message_blocks
 from bot.runtime import Core
+from scoring.churn import training
 from scoring.risk import load_risk
 from storage.models import Account, ModelVersion, Prediction
 from tests.tools import leavers
@@ -34,12 +36,21 @@ FADED = "L40"  # the first account that is still there
 FORECASTS = ("within_30", "within_60", "within_90")
 
 
+@contextmanager
+def enough() -> Iterator[None]:
+    """Let the few losses here be enough to train and judge on, to see how all of it works together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "FEWEST_LOST", 10)
+        yield
+
+
 @pytest.fixture(scope="module")
 def trained_folder(left_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The accounts of which half have left, with a model trained on them."""
     folder = tmp_path_factory.mktemp("trained") / "left"
     core = leavers.open_(shutil.copytree(left_folder, folder))
-    done = train(core.context())
+    with enough():
+        done = train(core.context())
     assert done.adopted, done.text
     with core.database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -177,7 +188,8 @@ def test_too_little_history_says_so_and_keeps_what_there_is(left: Core) -> None:
 
 def test_training_again_keeps_both_and_one_can_go_back(trained: Core) -> None:
     ctx = trained.context()
-    assert train(ctx).version == 2
+    with enough():
+        assert train(ctx).version == 2
     assert versions(trained)[2] in (CHAMPION, "challenger")
     use_version(ctx, 1)
     assert [number for number, state in versions(trained).items() if state == CHAMPION] == [1]
@@ -241,7 +253,8 @@ def test_the_weekly_job_trains_once_a_week_and_stops_when_told(left: Core, monke
     assert versions(left) == {}
     monkeypatch.setattr(jobs, "JOBS", ())
     tend.schedule.stopping.clear()
-    assert jobs.run_due(tend, ctx) == ["train"]
-    assert jobs.run_due(tend, ctx) == []
+    with enough():
+        assert jobs.run_due(tend, ctx) == ["train"]
+        assert jobs.run_due(tend, ctx) == []
     assert versions(left) == {1: CHAMPION}
     assert RETIRED not in versions(left).values()
