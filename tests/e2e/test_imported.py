@@ -10,6 +10,9 @@ from typing import Any
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
+
+from bot.__main__ import cli
 
 REPO = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("TEND_SHARED", REPO.parent / "shared")) / "data"
@@ -17,18 +20,28 @@ CHANNEL = "C0CUSTOMERS"
 
 
 def tend(data: Path, *arguments: str) -> Any:
-    """Run the command line as a user would, and return its JSON."""
-    environment = {**os.environ, "DATA_DIR": str(data), "OPENAI_API_KEY": ""}
+    """Run the command line as a user would, in a process of its own, and return its JSON."""
     done = subprocess.run(
         [sys.executable, "-m", "bot", *arguments, "--json"],
         cwd=REPO,
-        env=environment,
+        env={**os.environ, **environment(data)},
         capture_output=True,
         text=True,
         timeout=170,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def asked(data: Path, *arguments: str) -> Any:
+    """Run the command line in this process, which has imported everything, and return its JSON."""
+    done = CliRunner(env=environment(data)).invoke(cli, [*arguments, "--json"])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def environment(data: Path) -> dict[str, str]:
+    return {"DATA_DIR": str(data), "OPENAI_API_KEY": ""}
 
 
 def imported(name: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
@@ -60,7 +73,7 @@ def driver(answer: Any, words: str) -> dict[str, float]:
 
 def test_answers_about_crm5_hold_the_numbers_of_its_files(crm5: tuple[Path, Any]) -> None:
     data, _ = crm5
-    answer = tend(data, "ask", "top 40 at-risk accounts")
+    answer = asked(data, "ask", "top 40 at-risk accounts")
     arr, use = shown(answer, "USD"), driver(answer, "days in use a week")
     assert len(arr) == 40
     assert len(use) >= 5
@@ -104,7 +117,7 @@ def test_crm5_is_scored_as_of_its_own_end_and_says_what_is_missing(crm5: tuple[P
 
 def test_the_digest_of_crm5_ranks_by_revenue_at_risk(crm5: tuple[Path, Any]) -> None:
     data, _ = crm5
-    digest = tend(data, "digest", "--channel", CHANNEL, "--dry-run")
+    digest = asked(data, "digest", "--channel", CHANNEL, "--dry-run")
     assert digest["as_of"] == "2024-01-31"
     worth = [f["value"] for f in digest["facts"] if f["measure"] == "revenue at risk"]
     assert worth == sorted(worth, reverse=True)
@@ -115,14 +128,14 @@ def test_the_digest_of_crm5_ranks_by_revenue_at_risk(crm5: tuple[Path, Any]) -> 
 def test_answers_about_ravenstack_hold_the_numbers_of_its_files(ravenstack: tuple[Path, Any]) -> None:
     data, said = ravenstack
     assert date.fromisoformat(said["scored"]["day"]) <= date(2024, 12, 31)
-    answer = tend(data, "ask", "top 25 accounts by ARR")
+    answer = asked(data, "ask", "top 25 accounts by ARR")
     arr = shown(answer, "USD")
     assert len(arr) == 25
     folder = SHARED / "ravenstack"
     rows = duckdb.sql(f"SELECT account_name FROM '{folder}/ravenstack_accounts.csv'").fetchall()
     assert set(arr) <= {row[0] for row in rows}
     assert list(arr.values()) == sorted(arr.values(), reverse=True)
-    digest = tend(data, "digest", "--channel", CHANNEL, "--dry-run")
+    digest = asked(data, "digest", "--channel", CHANNEL, "--dry-run")
     assert digest["total"] > 0
 
 

@@ -1,6 +1,9 @@
 """Features from facts: known numbers, missing instead of zero, and nothing that became known later."""
 
+import shutil
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -152,9 +155,22 @@ class Features:
         return found
 
 
-@pytest.fixture
-def features(any_database: Database) -> Features:
-    return Features(any_database)
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def features(
+    request: pytest.FixtureRequest, migrated_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Features]:
+    """One database of each kind for all tests: nothing stays in it, and its statements are compiled once."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{shutil.copy(migrated_file, tmp_path_factory.mktemp('features') / 'tend.db')}"
+        server = None
+    else:
+        server = request.getfixturevalue("postgres")
+        url = server.create("template")
+    database = Database(url)
+    yield Features(database)
+    database.engine.dispose()
+    if server:
+        server.drop(url)
 
 
 def row(account_id: int, found: pl.DataFrame) -> dict[str, Any]:
