@@ -56,15 +56,17 @@ class UsageStore:
         self.folder = None if "://" in address else Path(address)
         self._own = threading.local()
 
-    def table(self, workspace_id: str, in_memory: bool = False) -> "ir.Table | None":
+    def table(self, workspace_id: str, in_memory: bool = False, account: str | None = None) -> "ir.Table | None":
         """Return the workspace's usage as an Ibis table, or None while there is none.
 
         Args:
             in_memory: read files once and keep their rows, for a caller that asks many questions of them.
+            account: only this account's rows, by its external id.
         """
         if self.folder is None:
             facts = self._warehouse()
-            return facts.filter(facts.workspace_id == workspace_id).drop("workspace_id")
+            mine = facts.filter(facts.workspace_id == workspace_id).drop("workspace_id")
+            return mine if account is None else mine.filter(mine.account == account)
         files = sorted(self._place(workspace_id).glob("*.parquet"))
         if not files:
             return None
@@ -74,6 +76,7 @@ class UsageStore:
         connection.raw_sql("SET enable_progress_bar = false")  # it would write over our own output
         # One name for all: statements that are kept by their table's name are found again.
         facts = connection.read_parquet([str(file) for file in files], table_name="usage_files", union_by_name=True)
+        facts = facts if account is None else facts.filter(facts.account == account)
         return connection.create_table("usage_daily", facts, temp=True) if in_memory else facts
 
     def measures(self, workspace_id: str) -> list[str]:

@@ -82,9 +82,10 @@ def churn_risk(ctx: Context, account: str) -> ChurnCard:
 
 def _rows(ctx: Context, session: Session, account: Account, as_of: date) -> list[pl.DataFrame]:
     """The account's features now, `BEFORE` and `BASELINE` days ago."""
-    usage: Any = ctx.usage.table(ctx.workspace_id)
+    everybody: Any = ctx.usage.table(ctx.workspace_id)
+    usage: Any = ctx.usage.table(ctx.workspace_id, in_memory=True, account=account.external_id)
     days = [as_of - timedelta(days=back) for back in (0, BEFORE, BASELINE)]
-    return [features_on(session, usage, each, account, measures=True) for each in days]
+    return [features_on(session, usage, each, account, True, everybody) for each in days]
 
 
 def _card(

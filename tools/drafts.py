@@ -102,7 +102,9 @@ def suggest_purpose(facts: dict[str, Any]) -> str:
 
 def message_facts(ctx: Context, session: Session, account: Account, as_of: date) -> dict[str, Any]:
     """Collect what may be said to the customer: the catalogue's features and a few rows in words."""
-    features = features_on(session, ctx.usage.table(ctx.workspace_id), as_of, account)
+    everybody: Any = ctx.usage.table(ctx.workspace_id)
+    usage: Any = ctx.usage.table(ctx.workspace_id, account=account.external_id)
+    features = features_on(session, usage, as_of, account, everybody=everybody)
     facts: dict[str, Any] = dict.fromkeys(CATALOGUE)
     if features.height:
         facts.update({name: features[name][0] for name in CATALOGUE if name in features.columns})

@@ -117,20 +117,27 @@ def _read_at_once(
 
 
 def features_on(
-    session: Session, usage: Any, as_of: date, account: Account | None = None, measures: bool = False
+    session: Session,
+    usage: Any,
+    as_of: date,
+    account: Account | None = None,
+    measures: bool = False,
+    everybody: Any = None,
 ) -> pl.DataFrame:
     """Return the feature table of a day, of all accounts or of one (empty when it was no customer then).
 
     A day that was scored is described from the usage that had arrived by then.
 
     Args:
+        usage: of all accounts, or of the one.
+        everybody: usage of all accounts where `usage` is of one: it says which days have arrived.
         measures: what each measure of usage says by itself, too: the columns that models learn from.
     """
     scored = session.exec(select(ScoringRun.freshness).where(ScoringRun.day == as_of)).first()
     known = (scored or {}).get("usage")
-    until = usage_day(date.fromisoformat(known) if known else newest_usage(usage, as_of), as_of)
-    if usage is not None and account is not None:
-        usage = usage.filter(usage.account == account.external_id)
+    until = usage_day(
+        date.fromisoformat(known) if known else newest_usage(usage if everybody is None else everybody, as_of), as_of
+    )
     facts = aggregates(session, as_of, account.id if account else None)
     collected = _collected(usage, until)
     table = feature_table(facts, collected, as_of, until)

@@ -19,7 +19,7 @@ def churn_card(card: ChurnCard) -> list[Block]:
     told = card.within[FORECAST_DAYS.index(TOLD)]
     was = f" (was {percent(card.before)} {BEFORE} days ago)" if card.before is not None else ""
     dot = DOTS.get(card.segment.name, QUIET)
-    head = f"{dot} *{escape(card.row.name)}*: *{percent(told)}* leaves within {TOLD} days{was}"
+    head = f"{dot} *{escape(card.row.name)}*: *{percent(told)}* likely to leave within {TOLD} days{was}"
     others = " · ".join(f"{percent(c)} in {d}" for d, c in zip(FORECAST_DAYS, card.within, strict=True) if d != TOLD)
     act = f"*{card.segment.name.capitalize()} risk: {card.segment.respond}*"
     does = f": {escape(', '.join(card.segment.responses))}" if card.segment.responses else ""
