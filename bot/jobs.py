@@ -85,14 +85,19 @@ JOBS = (
 SLOW_JOBS = (Job("train", weekly, train_churn),)  # after the digests, which do not wait for minutes
 
 
-def run_due(tend: Tend, ctx: Context) -> list[str]:
-    """Run everything that is due in one workspace. Returns the names of what ran."""
+def run_due(tend: Tend, ctx: Context, slow: bool = True) -> list[str]:
+    """Run everything that is due in one workspace. Returns the names of what ran.
+
+    Args:
+        slow: what takes minutes, too; not while a person waits.
+    """
     ran = [job.name for job in JOBS if _run(tend, ctx, job.name, job.period(ctx), job.function)]
     for subscription in digests.subscriptions(ctx):
         period = digest_period(ctx, subscription)
         if _run(tend, ctx, f"digest:{subscription.channel}", period, _digest(subscription, period or "")):
             ran.append(f"digest:{subscription.channel}")
-    return ran + [job.name for job in SLOW_JOBS if _run(tend, ctx, job.name, job.period(ctx), job.function)]
+    late = SLOW_JOBS if slow else ()
+    return ran + [job.name for job in late if _run(tend, ctx, job.name, job.period(ctx), job.function)]
 
 
 def digest_period(ctx: Context, subscription: DigestSubscription) -> str | None:
