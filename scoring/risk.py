@@ -23,11 +23,12 @@ class RiskSegment(BaseModel):
 
 
 class RiskTable(BaseModel):
-    """All segments, the highest first, and the share of attempts that is assumed to succeed."""
+    """All segments, the highest first; the share of attempts that is assumed to succeed; the segment that alarms."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     saved: float = Field(ge=0, le=1)
+    alarm: str
     segments: tuple[RiskSegment, ...] = Field(alias="segment", min_length=1)
 
     @model_validator(mode="after")
@@ -35,7 +36,14 @@ class RiskTable(BaseModel):
         lowers = [segment.lower for segment in self.segments]
         if any(a <= b for a, b in pairwise(lowers)) or lowers[-1] != 0:
             raise ValueError("`from` must fall from segment to segment and end at 0")
+        if self.alarm not in {segment.name for segment in self.segments}:
+            raise ValueError(f"`alarm` names no segment: {self.alarm}")
         return self
+
+    @property
+    def alarming(self) -> float:
+        """The probability from which an account counts as at risk, whatever its health says."""
+        return next(segment.lower for segment in self.segments if segment.name == self.alarm)
 
     def of(self, probability: float) -> RiskSegment:
         """Return the segment of a probability."""

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, case, func, nulls_last, or_
+from sqlalchemy import ColumnElement, and_, case, func, not_, nulls_last, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from scoring.health import Drivers, drivers, read_raw
 from scoring.reasons import Reason, reasons, strengths
+from scoring.risk import load_risk
 from scoring.scorecard import Scorecard
 from storage import queries
 from storage.models import Account, HealthOverride, Prediction, Snapshot
@@ -146,7 +147,9 @@ class AccountQuery:
     def _on_health(self, wanted: AccountFilter) -> Iterator[ColumnElement[bool]]:
         change = self.now.value - self.before.value
         if wanted.at_risk is not None:
-            yield or_(*[self._in_bands(card, wanted.at_risk) for card in self.ctx.scorecards.used])
+            in_bands = or_(*[self._in_bands(card, wanted.at_risk) for card in self.ctx.scorecards.used])
+            likely = func.coalesce(self.forecast.within_60, 0.0) >= load_risk().alarming
+            yield or_(in_bands, likely) if wanted.at_risk else and_(in_bands, not_(likely))
         if wanted.band:
             yield self.band.in_(wanted.band)
         if wanted.min_health is not None:

@@ -72,7 +72,7 @@ def find_accounts(
 
     Args:
         owner: a CSM's name or email; "me" for the accounts of the person who asks.
-        at_risk: true for accounts in any band below healthy, false for the healthy ones.
+        at_risk: true for accounts in any band below healthy or likely to leave, false for the others.
         band: bands of the health score.
         segment: smb, mid_market, enterprise or consumer, or the team's own.
         plan: the product plan.

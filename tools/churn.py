@@ -172,14 +172,9 @@ def _words(card: dict[str, Any]) -> str:
     was = f", {percent(before)} {BEFORE} days ago" if before is not None and percent(before) != percent(told) else ""
     risk = f"{card['segment'].name} risk{was}"
     said = [f"{row.name} leaves within {TOLD} days with a probability of {percent(told)} ({risk})."]
-    up = [driver.text for driver in card["drivers"] if driver.effect > 0][:3]
+    up = [driver.text for driver in card["drivers"] if driver.effect > 0][:2]
     if up:
         said.append(f"What speaks for it: {'; '.join(up)}.")
-    if card["what_if"] is not None:
-        said.append(
-            f"Were its use as it was {BASELINE} days ago, the model would say {percent(card['what_if'])}; "
-            "that is its view, not a promise."
-        )
     return " ".join(said)
 
 

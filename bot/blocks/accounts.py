@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from bot.blocks.parts import Block, actions, button, context, escape, field, option, section, shorten, table
 from scoring.catalogue import source_words
+from scoring.risk import load_risk
 from scoring.scorecard import Scorecard
 from tools.account_rows import AccountRow, Override
 from tools.accounts import AccountBrief, AccountList, band_words, points
@@ -52,6 +53,8 @@ def line(row: AccountRow, mark: str = "") -> str:
     figures = [health(row), f"{money(row.arr, row.currency)} ARR" if row.arr else ""]
     if row.revenue_at_risk:
         figures.append(f"{money(row.revenue_at_risk, row.currency)} at risk")
+    if row.loss_probability is not None and row.loss_probability >= load_risk().alarming:
+        figures.append(f"*{row.loss_probability:.0%} likely to leave*")
     figures.append(f"renews {day(row.renewal_on)}" if row.renewal_on else "")
     why = "; ".join(reason.text for reason in row.reasons) or "no single reason stands out"
     head = " · ".join(part for part in figures if part)

@@ -26,8 +26,10 @@ def churn_card(card: ChurnCard) -> list[Block]:
     blocks = [section(f"{head}\n{others} · {health(card.row)}"), section(f"{act}{does}")]
     lines = "\n".join(f"{_arrow(driver.effect)} {escape(driver.text)}" for driver in card.drivers)
     blocks += [section(f"*Why*\n{lines}")] if lines else []
-    moved = "\n".join(f"{_arrow(driver.effect)} {escape(driver.text)}" for driver in card.rise[:3])
-    blocks += [section(f"*What moved it in {BEFORE} days*\n{moved}")] if moved else []
+    told_already = {driver.text for driver in card.drivers}
+    risen = [driver for driver in card.rise if driver.text not in told_already][:3]
+    moved = "\n".join(f"{_arrow(driver.effect)} {escape(driver.text)}" for driver in risen)
+    blocks += [section(f"*What else moved it in {BEFORE} days*\n{moved}")] if moved else []
     if card.what_if is not None:
         text = f"*What if* its use were as {BASELINE} days ago: {percent(told)} → *{percent(card.what_if)}* "
         blocks.append(section(text + "_(the model's view, not a promise)_"))

@@ -16,6 +16,7 @@ from sqlmodel import select
 
 from bot import jobs
 from bot.blocks import result_blocks
+from bot.blocks.accounts import line
 from bot.local.limits import message_blocks
 from bot.runtime import Core
 from scoring.churn import training
@@ -258,3 +259,17 @@ def test_the_weekly_job_trains_once_a_week_and_stops_when_told(left: Core, monke
         assert jobs.run_due(tend, ctx) == []
     assert versions(left) == {1: CHAMPION}
     assert RETIRED not in versions(left).values()
+
+
+def test_a_green_account_that_is_likely_to_leave_is_at_risk(trained: Core) -> None:
+    ctx = trained.context()
+    green = next(row for row in find_accounts(ctx, at_risk=False, limit=100).rows if row.band == "healthy")
+    with ctx.session() as session:
+        told = session.exec(select(Prediction).where(Prediction.account_id == green.id)).one()
+        told.within_60 = load_risk().alarming
+        session.add(told)
+        session.commit()
+    assert green.id in {row.id for row in find_accounts(ctx, at_risk=True, limit=100).rows}
+    assert green.id not in {row.id for row in find_accounts(ctx, at_risk=False, limit=100).rows}
+    row = next(row for row in find_accounts(ctx, at_risk=True, limit=100).rows if row.id == green.id)
+    assert "*40% likely to leave*" in line(row)
