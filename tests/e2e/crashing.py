@@ -50,12 +50,12 @@ POINTS: dict[str, Callable[[], None]] = {
 
 
 def run(options: dict[str, Any], ready: Any) -> None:
-    """Serve Tend until killed, or until it dies at its point; `ready` is set once requests are accepted."""
+    """Serve Tend until killed, or until it dies at its point; `ready` is told once requests are accepted."""
     work.LEASE = outbox.SENDING_LEASE = jobs.LEASE = timedelta(seconds=1)
     if options["point"]:
         POINTS[options["point"]]()
     tend = build(Settings(**options["settings"]), clock=fixed_now)
     with Running(create_http(tend), options["port"]):
         tend.start()
-        ready.set()
+        ready.send(True)
         threading.Event().wait()
