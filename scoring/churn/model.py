@@ -172,7 +172,7 @@ class ChurnModel:
                     np.isnan(values), tree.missing_left[node].astype(bool), values <= tree.threshold[node]
                 )
                 after = np.where(inner, np.where(goes_left, tree.left[node], tree.right[node]), node)
-                np.add.at(parts, (rows, asked), tree.means[after] - tree.means[node])
+                parts[rows, asked] += tree.means[after] - tree.means[node]  # each row once
                 node = after
         return parts, start
 
