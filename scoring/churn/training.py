@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from scoring.churn.model import FEW_ROWS, ChurnModel, Tree
-from scoring.churn.periods import Periods, account_periods, useful_columns
+from scoring.churn.periods import PERIOD, Periods, account_periods, useful_columns
 
 FEWEST_LOST = 30  # accounts that left with features from before: below, a model learns their names
 FEWEST_ACCOUNTS = 60
@@ -109,13 +109,16 @@ def _calibration(periods: Periods) -> tuple[float, float]:
     Few losses move them little: they are blended with "as they are".
     """
     days = np.unique(periods.days)
-    newest = periods.days >= days[max(1, int(len(days) * (1 - LATEST))) :][:1].min() if len(days) > 1 else None
-    if newest is None or periods.lost[newest].sum() < 5 or periods.lost[~newest].sum() < 5:
+    if len(days) < 2:
         return 1.0, 0.0
-    if periods.lost[~newest].all():
+    first = days[max(1, int(len(days) * (1 - LATEST)))]
+    # What the trees learn from must have ended before: the same loss on both sides would make them look too sure.
+    ahead = periods.inputs[:, -1] * PERIOD
+    newest = periods.days >= first
+    before = periods.days + ahead.astype("timedelta64[D]") <= first
+    if periods.lost[newest].sum() < 5 or periods.lost[before].sum() < 5 or periods.lost[before].all():
         return 1.0, 0.0
-    early = _grown(periods.part(~newest))
-    late = periods.part(newest)
+    early, late = _grown(periods.part(before)), periods.part(newest)
     return _platt(early.log_odds(late.inputs), late.lost.astype(float), late.weights)
 
 
