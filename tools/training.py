@@ -13,7 +13,8 @@ from scoring.churn.backtest import HORIZONS, JUDGED, Backtest, backtest
 from scoring.churn.evaluation import paired_difference
 from scoring.churn.model import ChurnModel
 from scoring.churn.periods import account_periods, outcomes_known_until
-from scoring.churn.training import PARAMETERS, TooLittleDataError, fit_churn
+from scoring.churn.training import TooLittleDataError, fit_churn
+from scoring.churn.trees import PARAMETERS
 from storage.models import ModelVersion
 from tools.context import Context
 from tools.facts import FactSheet, Result, day

@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from scoring.churn.evaluation import EarlyWarning, HorizonRecord, early_warning, horizon_record, reliability
-from scoring.churn.model import survival_at
+from scoring.churn.linear import fit_linear
+from scoring.churn.model import sigmoid, survival_at
 from scoring.churn.periods import PERIOD, Periods, account_periods, inputs_of, useful_columns
 from scoring.churn.training import TooLittleDataError, check_enough, fit_churn
 
@@ -154,26 +154,14 @@ def _forecast(
 
 
 def _logistic(past: pl.DataFrame, churned: pl.DataFrame, cutoff: date) -> Callable[[pl.DataFrame, int], np.ndarray]:
-    """Fit a plain logistic regression on the same account-periods, and return its hazards for so many periods."""
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import QuantileTransformer
-    from threadpoolctl import threadpool_limits
-
+    """Fit logistic regression alone on the same account-periods, and return its hazards for so many periods."""
     columns = useful_columns(past)
     periods: Periods = account_periods(past, churned, cutoff, columns)
-    steps: Any = make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True),
-        QuantileTransformer(output_distribution="normal", n_quantiles=100, random_state=0),
-        LogisticRegression(C=0.01, max_iter=300),
-    )
-    with threadpool_limits(1):
-        steps.fit(periods.inputs, periods.lost, logisticregression__sample_weight=periods.weights)
+    line = fit_linear(periods.inputs, periods.lost, periods.weights)
 
     def hazards(table: pl.DataFrame, count: int) -> np.ndarray:
         leads = range(1, count + 1)
-        return np.column_stack([steps.predict_proba(inputs_of(table, columns, lead))[:, 1] for lead in leads])
+        return np.column_stack([sigmoid(line.log_odds(inputs_of(table, columns, lead))) for lead in leads])
 
     return hazards
 

@@ -275,7 +275,7 @@ def test_stated_chances_on_later_days_come_true() -> None:
     many = leaving(seed=5, accounts=900)
     until = on(390)
     found = fit_churn(many.history, many.churned, until)
-    assert 0.2 <= found.slope <= 2
+    assert all(0 <= share <= 2 for share in found.blend.shares)
     later = many.history.filter(pl.col("day") > until, pl.col("day") <= on(540))
     both = later.join(many.chances, on="account_id", maintain_order="left")
     gone = later.join(many.churned, on="account_id", how="left", maintain_order="left")
@@ -300,8 +300,8 @@ def test_a_sudden_rise_of_losses_does_not_throw_the_calibration_off() -> None:
     found = fit_churn(history, gone, on(480))
     stated = found.hazards(history.filter(pl.col("day") == on(440), pl.col("account_id") >= 6), 1)
     assert 0.05 < stated.mean() < 0.9
-    assert 0.2 <= found.slope <= 2
-    assert abs(found.intercept) < 20
+    assert all(0 <= share <= 2 for share in found.blend.shares)
+    assert abs(found.blend.intercept) < 20
 
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
@@ -362,7 +362,7 @@ def test_a_sample_does_not_make_losses_likelier_where_nothing_calibrates(monkeyp
     history, gone = many(2000, 100)
     monkeypatch.setattr(made, "MOST", 500)
     found = fit_churn(history, gone, on(30))
-    assert (found.slope, found.intercept) == (1, 0)  # there is but one day
+    assert (found.blend.shares, found.blend.intercept) == ((0.5, 0.5), 0)  # there is but one day
     assert found.hazards(history, 1).mean() == pytest.approx(0.05, rel=0.2)
 
 
@@ -388,7 +388,7 @@ def test_when_the_days_to_grow_trees_on_know_only_losses_the_model_is_taken_as_i
     history = history.filter((pl.col("day") > on(0)) | (pl.col("account_id") < 100))
     gone = churned([(n, on(10 if n < 100 else 310)) for n in range(140)])
     found = fit_churn(history, gone, on(330))
-    assert (found.slope, found.intercept) == (1, 0)
+    assert (found.blend.shares, found.blend.intercept) == ((0.5, 0.5), 0)
     assert 0.5 < found.hazards(history, 1).mean() < 0.9  # 140 of 200
 
 
@@ -448,16 +448,20 @@ def test_survival_at_of_certain_losses_is_finite() -> None:
 
 
 def walked(model: ChurnModel, row: np.ndarray) -> float:
-    """The log-odds of one row, node by node."""
-    total = model.baseline
-    for tree in model.trees:
+    """The log-odds of one row, node by node and input by input."""
+    forest, linear = model.blend.forest, model.blend.linear
+    total = forest.baseline
+    for tree in forest.trees:
         node = 0
         while tree.left[node]:
             value = row[tree.feature[node]]
             left = bool(tree.missing_left[node]) if math.isnan(value) else value <= tree.threshold[node]
             node = int(tree.left[node] if left else tree.right[node])
         total += float(tree.value[node])
-    return model.slope * total + model.intercept
+    line = linear.intercept
+    for value, knots, scores, weight in zip(row, linear.knots, linear.scores, linear.weights, strict=True):
+        line += 0.0 if math.isnan(value) else float(weight * np.interp(value, knots, scores))
+    return model.blend.shares[0] * total + model.blend.shares[1] * line + model.blend.intercept
 
 
 def with_holes(table: pl.DataFrame) -> pl.DataFrame:
@@ -473,7 +477,7 @@ def test_the_fast_way_through_the_trees_is_the_plain_one(model: ChurnModel, tabl
         for lead in (1, 4):
             inputs = inputs_of(frame, model.columns, lead)
             plain = [walked(model, row) for row in inputs]
-            np.testing.assert_allclose(model.log_odds(inputs), plain, rtol=0, atol=1e-9)
+            np.testing.assert_allclose(model.blend.log_odds(inputs), plain, rtol=0, atol=1e-9)
     assert np.std(plain) > 0.1
 
 
@@ -492,7 +496,7 @@ def test_the_base_is_the_mean_of_what_was_learned_from_and_the_driver_contribute
 ) -> None:
     learned = account_periods(past.history, past.churned, past.until, model.columns)
     told = model.explain(table, 30)
-    np.testing.assert_allclose(told.base, model.log_odds(learned.inputs).mean(), atol=1e-6)
+    np.testing.assert_allclose(told.base, model.blend.log_odds(learned.inputs).mean(), atol=1e-6)
     size = dict(zip(told.inputs, np.abs(told.contributions).mean(axis=0), strict=True))
     assert max(size, key=size.__getitem__) == "driver"
     place = told.inputs.index("driver")
@@ -503,7 +507,7 @@ def test_an_input_that_no_tree_asks_contributes_nothing(past: Leaving, table: pl
     newest = pl.when(pl.col("day") > on(590)).then(pl.col("driver") * 5).alias("newest")
     found = fit_churn(past.history.with_columns(newest), past.churned, past.until)
     place = found.inputs.index("newest")
-    assert not any((tree.feature[tree.left > 0] == place).any() for tree in found.trees)
+    assert not any((tree.feature[tree.left > 0] == place).any() for tree in found.blend.forest.trees)
     told = found.explain(table.with_columns(newest), 90)
     assert (told.contributions[:, place] == 0).all()
     assert (told.contributions[:, found.inputs.index("driver")] != 0).any()
@@ -527,7 +531,11 @@ def test_a_stored_model_comes_back_exactly(model: ChurnModel, table: pl.DataFram
     text = model.to_text()
     back = ChurnModel.from_text(text)
     assert back.to_text() == text
-    assert (back.columns, back.slope, back.intercept) == (model.columns, model.slope, model.intercept)
+    assert (back.columns, back.blend.shares, back.blend.intercept) == (
+        model.columns,
+        model.blend.shares,
+        model.blend.intercept,
+    )
     np.testing.assert_array_equal(back.survival(table, [30, 200]), model.survival(table, [30, 200]))
     np.testing.assert_array_equal(back.explain(table, 90).contributions, model.explain(table, 90).contributions)
 
@@ -546,7 +554,7 @@ def test_another_way_of_writing_the_same_numbers_is_read(model: ChurnModel) -> N
 
 def inner(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """A tree and one of its nodes below the root that has children."""
-    for tree in body["trees"]:
+    for tree in body["forest"]["trees"]:
         for node, left in enumerate(tree["left"]):
             if node and left:
                 return tree, node
@@ -565,7 +573,7 @@ def put(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
 
 def leaf(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
     def change(body: dict[str, Any]) -> None:
-        tree = body["trees"][-1]
+        tree = body["forest"]["trees"][-1]
         tree[name][tree["left"].index(0)] = value
 
     return change
@@ -579,21 +587,27 @@ def leaf(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
         leaf("right", 1), put("feature", -1), put("feature", 50), leaf("feature", 50), leaf("value", math.nan),
         leaf("value", math.inf), leaf("value", "much"), put("threshold", math.nan), put("threshold", math.inf),
         put("threshold", None), put("missing_left", 300), leaf("count", -1), leaf("value", [1.0]),
-        lambda body: body["trees"][0]["value"].pop(),
-        lambda body: body["trees"][0].pop("count"),
-        lambda body: body["trees"][0].update({name: [] for name in body["trees"][0]}),
-        lambda body: body["trees"][0].update({name: [0] * 2000 for name in body["trees"][0]}),
-        lambda body: body["trees"].append([]),
-        lambda body: body["trees"].append(None),
-        lambda body: body.update(trees=5),
+        lambda body: body["forest"]["trees"][0]["value"].pop(),
+        lambda body: body["forest"]["trees"][0].pop("count"),
+        lambda body: body["forest"]["trees"][0].update({name: [] for name in body["forest"]["trees"][0]}),
+        lambda body: body["forest"]["trees"][0].update({name: [0] * 2000 for name in body["forest"]["trees"][0]}),
+        lambda body: body["forest"]["trees"].append([]),
+        lambda body: body["forest"]["trees"].append(None),
+        lambda body: body["forest"].update(trees=5),
         lambda body: body.update(columns=None),
         lambda body: body.update(columns=body["columns"][:1]),
-        lambda body: body.update(format=2),
+        lambda body: body.update(format=1),
         lambda body: body.pop("format"),
-        lambda body: body.update(slope=math.nan),
-        lambda body: body.update(baseline=math.inf),
+        lambda body: body.update(shares=[math.nan, 1]),
+        lambda body: body.update(shares=[1.0]),
+        lambda body: body["linear"].update(weights=[1.0]),
+        lambda body: body["linear"]["knots"][0].reverse(),
+        lambda body: body["linear"]["scores"][0].pop(),
+        lambda body: body["linear"]["means"].__setitem__(0, math.inf),
+        lambda body: body["linear"].pop("intercept"),
+        lambda body: body["forest"].update(baseline=math.inf),
         lambda body: body.update(intercept="none"),
-        lambda body: body.pop("baseline"),
+        lambda body: body["forest"].pop("baseline"),
     ],
 )  # fmt: skip
 def test_a_stored_model_that_leads_nowhere_is_refused(model: ChurnModel, change: Callable[[dict[str, Any]], None]):
@@ -603,7 +617,7 @@ def test_a_stored_model_that_leads_nowhere_is_refused(model: ChurnModel, change:
 
 def test_a_changed_number_is_seen(model: ChurnModel) -> None:
     text = model.to_text()
-    changed = text.replace(str(model.baseline), str(model.baseline + 0.5))
+    changed = text.replace(str(model.blend.intercept), str(model.blend.intercept + 0.5))
     assert changed != text
     with pytest.raises(ModelFileError, match="was changed"):
         ChurnModel.from_text(changed)
