@@ -19,7 +19,7 @@ from bot.settings import Settings, plain
 from bot.slots import Lexicon
 from knowledge.documents import prompt
 from storage.models import Account, User
-from tools.account_rows import scored_day
+from tools.account_query import scored_day
 from tools.context import Context
 from tools.errors import AmbiguousError, Choice, UnknownAccountError, UserError
 from tools.facts import Fact, Result

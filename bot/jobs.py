@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,10 +12,12 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from bot.blocks.digest import digest_blocks
+from bot.extraction import reader
 from bot.runtime import Tend
+from scoring.mentions import load_mentions
 from storage.database import changed_one, insert_new
 from storage.models import DigestSubscription, JobPeriod, WorkState
-from tools import approvals, digests, refresh, training
+from tools import approvals, digests, reading, refresh, training
 from tools.context import Context
 
 log = structlog.get_logger()
@@ -66,6 +68,16 @@ def train_churn(tend: Tend, ctx: Context) -> dict[str, Any]:
     return {"version": done.version, "adopted": done.adopted, "text": done.text}
 
 
+def read_texts(tend: Tend, ctx: Context) -> dict[str, Any]:
+    """Have new texts read by the language model, if there is one, before their day is scored."""
+    patterns = load_mentions()
+    read, newest = reader(tend.settings, patterns), refresh.data_day(ctx)
+    if read is None or newest is None:
+        return {"skipped": "no language model" if read is None else "no data"}
+    done = reading.read_by_model(ctx, newest, read, patterns)
+    return asdict(done)
+
+
 def score_all(tend: Tend, ctx: Context) -> dict[str, Any]:
     done = refresh.refresh(ctx)
     return {"day": done.day.isoformat(), "accounts": done.accounts, "days": done.days_written}
@@ -79,6 +91,7 @@ def expire_drafts(tend: Tend, ctx: Context) -> dict[str, Any]:
 
 
 JOBS = (
+    Job("read_texts", daily, read_texts),
     Job("score", daily, score_all),
     Job("expire_drafts", hourly, expire_drafts),
 )

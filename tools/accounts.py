@@ -9,21 +9,12 @@ from sqlmodel import Session
 
 from storage import queries
 from storage.models import Account, AccountAction, User
-from tools.account_rows import (
-    TREND_DAYS,
-    AccountFilter,
-    AccountQuery,
-    AccountRow,
-    Band,
-    Sort,
-    Trend,
-    row_of,
-    scored_day,
-)
+from tools.account_query import AccountFilter, AccountQuery, Band, Sort, Trend, scored_day, subject_of
+from tools.account_rows import TREND_DAYS, AccountRow
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import FactSheet, Result, day, money, money_by_currency
-from tools.names import find_colleague, resolve_account
+from tools.names import find_colleague
 
 MOST_ROWS = 100
 
@@ -125,9 +116,7 @@ def account_brief(ctx: Context, account: str) -> AccountBrief:
         account: the account's name, domain or external id.
     """
     with ctx.session() as session:
-        as_of = scored_day(ctx, session)
-        found = resolve_account(session, account, as_of)
-        row = row_of(ctx, session, found, as_of)
+        found, row, as_of = subject_of(ctx, session, account)
         details = _details(session, found, as_of)
     sheet = FactSheet(as_of)
     add_row_facts(sheet, row)

@@ -1,6 +1,6 @@
 """Will an account leave, when, why, and what would change it: the forecast of one account, explained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,11 +14,11 @@ from scoring.churn.words import NOTICEABLE, ChurnDriver, drivers
 from scoring.features import NAMES
 from scoring.risk import RiskSegment, load_risk
 from storage.models import Account, ModelVersion
-from tools.account_rows import AccountRow, row_of, scored_day
+from tools.account_query import subject_of
+from tools.account_rows import AccountRow
 from tools.context import Context
 from tools.facts import Fact, FactSheet, Result, day, money
 from tools.forecasts import FORECAST_DAYS, champion, read_model
-from tools.names import resolve_account
 from tools.refresh import features_on
 
 TOLD = 60  # days ahead that the answer speaks of
@@ -60,6 +60,11 @@ class ChurnCard(Result):
     no_model: str | None = None
     as_of: date = date.min
 
+    @property
+    def told(self) -> float:
+        """The chance within `TOLD` days."""
+        return self.within[FORECAST_DAYS.index(TOLD)]
+
 
 def churn_risk(ctx: Context, account: str) -> ChurnCard:
     """Say how likely an account is to leave within 30, 60 and 90 days, when, why, and why the risk rose or fell.
@@ -68,9 +73,7 @@ def churn_risk(ctx: Context, account: str) -> ChurnCard:
         account: the account's name, domain or external id.
     """
     with ctx.session() as session:
-        as_of = scored_day(ctx, session)
-        found = resolve_account(session, account, as_of)
-        row = row_of(ctx, session, found, as_of)
+        found, row, as_of = subject_of(ctx, session, account)
         version = champion(session)
         if version is None:
             return _without_model(row, as_of)
@@ -98,24 +101,25 @@ def _card(
     told = within[FORECAST_DAYS.index(TOLD)]
     segment = load_risk().of(told)
     made = _drivers(model, now, then)
-    card = {
-        "row": row,
-        "within": within,
-        "before": before,
-        "segment": segment,
-        "expected_value": None if row.arr is None else load_risk().expected_value(told, row.arr),
-        "drivers": tuple(d for d in made if abs(d.effect) >= NOTICEABLE)[:MOST],
-        "rise": _rise(model, now, then),
-        "what_if": _what_if(model, now, baseline, told),
-        "window": _window(curve, as_of),
-        "known": float(np.mean([now[c][0] is not None for c in model.columns if c in now.columns])),
-        "remaining": None if row.arr is None else float(row.arr / 12 * curve[:-1].sum()),
-        "curve": tuple(zip(CURVE, (float(v) for v in curve), strict=True)),
-        "version": version.number,
-        "as_of": as_of,
-    }
-    text, facts = _words(card), _facts(card)
-    return ChurnCard(text=text, facts=facts, account_ids=(row.id,), **card)  # type: ignore[arg-type]
+    card = ChurnCard(
+        text="",
+        account_ids=(row.id,),
+        row=row,
+        within=within,
+        before=before,
+        segment=segment,
+        expected_value=None if row.arr is None else load_risk().expected_value(told, row.arr),
+        drivers=tuple(d for d in made if abs(d.effect) >= NOTICEABLE)[:MOST],
+        rise=_rise(model, now, then),
+        what_if=_what_if(model, now, baseline, told),
+        window=_window(curve, as_of),
+        known=float(np.mean([now[c][0] is not None for c in model.columns if c in now.columns])),
+        remaining=None if row.arr is None else float(row.arr / 12 * curve[:-1].sum()),
+        curve=tuple(zip(CURVE, (float(v) for v in curve), strict=True)),
+        version=version.number,
+        as_of=as_of,
+    )
+    return replace(card, text=_words(card), facts=_facts(card))
 
 
 def _drivers(model: ChurnModel, now: pl.DataFrame, then: pl.DataFrame) -> list[ChurnDriver]:
@@ -167,31 +171,35 @@ def percent(chance: float) -> str:
     return "below 1%" if chance < 0.01 else f"{chance:.0%}"
 
 
-def _words(card: dict[str, Any]) -> str:
-    row, told, before = card["row"], card["within"][FORECAST_DAYS.index(TOLD)], card["before"]
+def _words(card: ChurnCard) -> str:
+    assert card.row is not None
+    assert card.segment is not None
+    told, before = card.told, card.before
     was = f", {percent(before)} {BEFORE} days ago" if before is not None and percent(before) != percent(told) else ""
-    risk = f"{card['segment'].name} risk{was}"
-    said = [f"{row.name} leaves within {TOLD} days with a probability of {percent(told)} ({risk})."]
-    up = [driver.text for driver in card["drivers"] if driver.effect > 0][:2]
+    risk = f"{card.segment.name} risk{was}"
+    said = [f"{card.row.name} leaves within {TOLD} days with a probability of {percent(told)} ({risk})."]
+    up = [driver.text for driver in card.drivers if driver.effect > 0][:2]
     if up:
         said.append(f"What speaks for it: {'; '.join(up)}.")
     return " ".join(said)
 
 
-def _facts(card: dict[str, Any]) -> tuple[Fact, ...]:
-    sheet, row, source = FactSheet(card["as_of"]), card["row"], f"churn model {card['version']}"
-    for days, chance in zip(FORECAST_DAYS, card["within"], strict=True):
+def _facts(card: ChurnCard) -> tuple[Fact, ...]:
+    assert card.row is not None
+    assert card.segment is not None
+    sheet, row, source = FactSheet(card.as_of), card.row, f"churn model {card.version}"
+    for days, chance in zip(FORECAST_DAYS, card.within, strict=True):
         sheet.add(row.name, f"probability of loss within {days} days", round(chance, 4), "share", source)
-    sheet.add(row.name, f"the same {BEFORE} days ago", card["before"], "share", source)
-    sheet.add(row.name, "risk segment", card["segment"].name, "text", source)
-    sheet.add(row.name, f"probability were its use as {BASELINE} days ago", card["what_if"], "share", source)
-    sheet.add(row.name, "revenue to expect within a year", card["remaining"], row.currency, source)
-    sheet.add(row.name, "expected value of trying to keep it", card["expected_value"], row.currency, source)
+    sheet.add(row.name, f"the same {BEFORE} days ago", card.before, "share", source)
+    sheet.add(row.name, "risk segment", card.segment.name, "text", source)
+    sheet.add(row.name, f"probability were its use as {BASELINE} days ago", card.what_if, "share", source)
+    sheet.add(row.name, "revenue to expect within a year", card.remaining, row.currency, source)
+    sheet.add(row.name, "expected value of trying to keep it", card.expected_value, row.currency, source)
     for days in (BEFORE, TOLD, BASELINE):
         sheet.add(row.name, "days spoken of", days, "days", source)
-    for end, on in zip(("from", "to"), card["window"] or (), strict=False):
+    for end, on in zip(("from", "to"), card.window or (), strict=False):
         sheet.add(row.name, f"would leave {end}", on, "date", source)
-    for driver in (*card["drivers"], *card["rise"]):
+    for driver in (*card.drivers, *card.rise):
         sheet.add(row.name, "driver", driver.text, "text", source)
     return tuple(sheet)
 

@@ -10,7 +10,8 @@ from sqlmodel import Session, col, select
 from storage import queries
 from storage.database import insert_new
 from storage.models import Account, Digest, DigestSubscription
-from tools.account_rows import AccountQuery, AccountRow, rows_at_risk, scored_day
+from tools.account_query import AccountQuery, rows_at_risk, scored_day
+from tools.account_rows import AccountRow
 from tools.accounts import add_row_facts
 from tools.context import Context
 from tools.errors import UserError

@@ -13,7 +13,7 @@ from knowledge.documents import Template, observations, render, templates, true_
 from scoring.catalogue import CATALOGUE
 from storage import queries
 from storage.models import Account, Contact, Draft, DraftState, Goal, StakeholderChange, Ticket
-from tools.account_rows import scored_day
+from tools.account_query import scored_day
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import Fact, FactSheet, Result, day

@@ -12,11 +12,11 @@ from scoring.health import Drivers, Raw, read_raw, waterfall
 from scoring.scorecard import Scorecard
 from storage import queries
 from storage.models import Account, ScoringRun, Signal, Snapshot
-from tools.account_rows import COMPARABLE, SLACK, AccountRow, Runs, row_of, scored_day
+from tools.account_query import SLACK, subject_of
+from tools.account_rows import COMPARABLE, AccountRow, Runs
 from tools.accounts import add_row_facts, band_words, points
 from tools.context import Context
 from tools.facts import Fact, FactSheet, Result, day
-from tools.names import resolve_account
 from tools.refresh import declared_signals
 
 TRENDS = (7, 30, 90)
@@ -81,9 +81,7 @@ def explain_health(ctx: Context, account: str) -> HealthCard:
         account: the account's name, domain or external id.
     """
     with ctx.session() as session:
-        as_of = scored_day(ctx, session)
-        found = resolve_account(session, account, as_of)
-        row = row_of(ctx, session, found, as_of)
+        found, row, as_of = subject_of(ctx, session, account)
         history = _history(session, row, as_of)
         runs = Runs(session)
         now = history.get(as_of)

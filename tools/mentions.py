@@ -17,11 +17,12 @@ from tools.context import Context
 
 BATCH = 20_000  # texts at once
 RECENT = 7  # days: texts this young are read again, because tickets are still written to after they were opened
+BY_PATTERN, BY_MODEL = "pattern", "model"
 SAID = ["source", "source_id", "account_id", "kind", "said_on", "quote"]
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """Where customers write: the table, when, which columns hold the words, and which rows are theirs."""
 
     name: str
@@ -32,9 +33,9 @@ class _Source:
 
 
 SOURCES = (
-    _Source("ticket", Ticket, "opened_at", ("subject", "text")),
-    _Source("interaction", Interaction, "at", ("subject", "text"), (col(Interaction.direction) == "in",)),
-    _Source("survey", SurveyResponse, "answered_on", ("comment",)),
+    Source("ticket", Ticket, "opened_at", ("subject", "text")),
+    Source("interaction", Interaction, "at", ("subject", "text"), (col(Interaction.direction) == "in",)),
+    Source("survey", SurveyResponse, "answered_on", ("comment",)),
 )
 
 
@@ -61,17 +62,16 @@ def scan_mentions(ctx: Context, session: Session, as_of: date, patterns: Pattern
     return Scanned(texts, found, removed)
 
 
-def _batches(session: Session, source: _Source, as_of: date, name: str) -> Iterator[pl.DataFrame]:
+def _batches(session: Session, source: Source, as_of: date, name: str) -> Iterator[pl.DataFrame]:
     """Page through the texts by id, and remember the highest one."""
     insert_rows(session, Bookmark, [{"name": name, "last_id": 0}], unless=("name",))
     mark = session.exec(select(Bookmark).where(Bookmark.name == name)).one()
     identity, at = col(source.model.id), col(getattr(source.model, source.at))
     start = as_of - timedelta(days=RECENT)
     recent = at >= (start if source.at.endswith("_on") else datetime.combine(start, time.min))
-    worded = or_(*[col(getattr(source.model, name)).is_not(None) for name in source.words])
-    wanted = and_(worded, or_(identity > (mark.last_id or 0), recent))
+    wanted = and_(worded(source), or_(identity > (mark.last_id or 0), recent))
     cursor = 0
-    while (batch := _read(session, source, wanted, cursor)).height:
+    while (batch := read_texts(session, source, wanted, cursor, BATCH)).height:
         cursor = int(batch["source_id"][-1])
         yield batch
     mark.last_id = max(mark.last_id or 0, cursor)
@@ -79,9 +79,15 @@ def _batches(session: Session, source: _Source, as_of: date, name: str) -> Itera
     session.flush()
 
 
-def _read(session: Session, source: _Source, wanted: Any, cursor: int) -> pl.DataFrame:
+def worded(source: Source) -> Any:
+    """The condition that a row has any words."""
+    return or_(*[col(getattr(source.model, name)).is_not(None) for name in source.words])
+
+
+def read_texts(session: Session, source: Source, wanted: Any, after: int, most: int) -> pl.DataFrame:
+    """Return `source, source_id, account_id, at, text` of wanted rows with a higher id, in their order."""
     identity = col(source.model.id)
-    page = select(identity).where(wanted, identity > cursor, *source.where).order_by(identity).limit(BATCH)
+    page = select(identity).where(wanted, identity > after, *source.where).order_by(identity).limit(most)
     names = ("id", "account_id", source.at, *source.words)
     rows = read_frame(session, source.model, names, identity.in_(page.scalar_subquery())).sort("id")
     words = pl.concat_str(source.words, separator="\n", ignore_nulls=True)
@@ -98,7 +104,8 @@ def _store(session: Session, source: str, batch: pl.DataFrame, found: pl.DataFra
     """Make the stored mentions of these texts those that were found. Returns how many are new, and how many gone."""
     low, high = batch["source_id"][0], batch["source_id"][-1]
     span = col(Mention.source_id).between(low, high)
-    stored = read_frame(session, Mention, ("id", *SAID), Mention.source == source, span)  # type: ignore[arg-type]
+    mine = (col(Mention.source) == source, col(Mention.found_by) == BY_PATTERN, span)
+    stored = read_frame(session, Mention, ("id", *SAID), *mine)
     stored = stored.join(batch, on="source_id", how="semi").cast({name: MENTION[name] for name in SAID})
     gone = stored.join(found, on=SAID, how="anti")
     new = found.join(stored, on=SAID, how="anti")

@@ -8,7 +8,7 @@ from sqlmodel import Session, col
 from scoring.scorecard import Scorecard
 from storage import queries
 from storage.models import Account, Audit, HealthOverride, Role
-from tools.account_rows import scored_day
+from tools.account_query import scored_day
 from tools.accounts import band_words
 from tools.context import Context
 from tools.errors import UserError

@@ -8,7 +8,7 @@ import polars as pl
 from sqlmodel import Session, select
 
 from storage.models import Account
-from tools.account_rows import AccountFilter, AccountQuery, scored_day
+from tools.account_query import AccountFilter, AccountQuery, scored_day
 from tools.accounts import band_words
 from tools.context import Context
 from tools.facts import FactSheet, Result, money_by_currency, plural

@@ -9,6 +9,7 @@ from tools.churn import churn_risk
 from tools.drafts import draft_outreach
 from tools.facts import Result
 from tools.insights import explain_health
+from tools.leaving import who_leaves
 from tools.portfolio import portfolio_summary
 
 
@@ -41,7 +42,6 @@ TOOLS: tuple[Tool, ...] = (
         (
             "Which of my accounts are at risk this week, and why?",
             "show me the at-risk accounts",
-            "who is likely to leave?",
             "list enterprise accounts renewing in the next 60 days",
             "which accounts renew next month?",
             "top 5 accounts by revenue",
@@ -107,6 +107,23 @@ TOOLS: tuple[Tool, ...] = (
             "when will Acme leave?",
             "why did the churn risk of Acme rise?",
             "are we going to lose Acme?",
+        ),
+    ),
+    Tool(
+        who_leaves,
+        (
+            "who leaves in the next 60 days?",
+            "who is likely to leave?",
+            "which accounts will churn?",
+            "which customers are we going to lose?",
+            "how many accounts will we lose?",
+            "how many customers will leave this quarter?",
+            "list accounts by churn probability",
+            "highest churn risk",
+            "how much revenue will we lose to churn?",
+            "where does trying to save accounts pay most?",
+            "which accounts are worth saving?",
+            "who is about to cancel?",
         ),
     ),
     Tool(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.blocks.accounts import account_brief, account_list, health_card, portfolio
-from bot.blocks.churn import churn_card
+from bot.blocks.churn import churn_card, leaving_list
 from bot.blocks.digest import digest_blocks
 from bot.blocks.drafts import draft_blocks
 from bot.blocks.parts import Block, escape, section
@@ -14,6 +14,7 @@ from tools.digests import DigestCard
 from tools.drafts import DraftCard
 from tools.facts import Result
 from tools.insights import HealthCard
+from tools.leaving import LeavingList
 from tools.portfolio import PortfolioSummary
 
 _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
@@ -21,6 +22,7 @@ _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
     AccountBrief: account_brief,
     HealthCard: health_card,
     ChurnCard: churn_card,
+    LeavingList: leaving_list,
     PortfolioSummary: portfolio,
     DraftCard: draft_blocks,
     DigestCard: digest_blocks,

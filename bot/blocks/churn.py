@@ -1,10 +1,11 @@
-"""The forecast of one account as blocks: the decision first, the account's own numbers, one next action."""
+"""Forecasts as blocks: the decision first, the account's own numbers, one next action."""
 
 from bot.blocks.accounts import health
-from bot.blocks.parts import Block, actions, button, context, escape, section
+from bot.blocks.parts import Block, actions, button, context, escape, section, table
 from tools.churn import BASELINE, BEFORE, TOLD, ChurnCard, percent, value_words
-from tools.facts import day, money
+from tools.facts import day, money, money_by_currency, plural
 from tools.forecasts import FORECAST_DAYS
+from tools.leaving import LeavingList, keeping_value
 
 DOTS = {"high": ":red_circle:", "medium": ":large_orange_circle:", "low": ":large_yellow_circle:"}
 QUIET = ":large_green_circle:"
@@ -16,7 +17,7 @@ def churn_card(card: ChurnCard) -> list[Block]:
     assert card.row is not None
     if card.no_model or card.segment is None:
         return [section(escape(card.text)), _actions(card)]
-    told = card.within[FORECAST_DAYS.index(TOLD)]
+    told = card.told
     was = f" (was {percent(card.before)} {BEFORE} days ago)" if card.before is not None else ""
     dot = DOTS.get(card.segment.name, QUIET)
     head = f"{dot} *{escape(card.row.name)}*: *{percent(told)}* likely to leave within {TOLD} days{was}"
@@ -57,3 +58,35 @@ def _actions(card: ChurnCard) -> Block:
         button("Draft outreach", "draft_outreach", {"account": card.row.id}, "primary"),
         button("Why this health", "why", {"account": card.row.id}),
     )
+
+
+def leaving_list(found: LeavingList) -> list[Block]:
+    """Draw who is likely to leave: how many to expect, the riskiest, where trying pays."""
+    if not found.rows:
+        return [section("*No account with a forecast meets this.*"), context("Try fewer filters.")]
+    lost = f"*About {plural(round(found.expected), 'account')} will leave within {TOLD} days*"
+    counts = " · ".join(f"{DOTS.get(name, QUIET)} {count:,} {name}" for name, count in found.segments if count)
+    head = section(f"{lost} · {money_by_currency(dict(found.revenue))} ARR by probability\n{counts}")
+    first = found.rows[0]
+    why = "; ".join(reason.text for reason in first.reasons) or "no single reason stands out"
+    lines = [
+        [
+            row.name,
+            (row.loss_probability or 0.0, percent(row.loss_probability or 0.0)),
+            "–" if row.arr is None else (row.arr, money(row.arr, row.currency)),
+            "–" if (worth := keeping_value(row)) is None else (worth, money(worth, row.currency)),
+            day(row.renewal_on) if row.renewal_on else "–",
+        ]
+        for row in found.rows
+    ]
+    source = "churn model" if found.by_model else "no churn model yet: the observed loss rate of each health band"
+    return [
+        head,
+        table("Likely to leave", ["Account", f"{TOLD} days", "ARR", "Worth trying", "Renews"], lines),
+        section(f"*{escape(first.name)}* · {health(first)}\n{escape(why)}"),
+        actions(
+            button(f"Draft outreach to {first.name}"[:75], "draft_outreach", {"account": first.id}, "primary"),
+            button("Why", "why", {"account": first.id}),
+        ),
+        context(f"{source} · worth trying = probability × ARR × chance of saving − cost"),
+    ]

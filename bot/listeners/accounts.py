@@ -12,7 +12,7 @@ from bot.listeners.common import person, put_press, say_only_to
 from bot.runtime import Tend
 from bot.work import Item
 from storage.models import Account
-from tools.account_rows import rows_at_risk, scored_day
+from tools.account_query import rows_at_risk, scored_day
 from tools.accounts import acknowledge_account, find_accounts, snooze_account
 from tools.context import Context
 from tools.errors import UserError

@@ -14,7 +14,7 @@ from bot.runtime import Tend
 from bot.work import Item
 from storage.models import Account
 from tools import overrides
-from tools.account_rows import row_of, scored_day
+from tools.account_query import row_of, scored_day
 from tools.errors import UserError
 from tools.insights import explain_health
 

@@ -1,7 +1,8 @@
 """The arguments of each tool from one request."""
 
 import re
-from typing import Any
+from functools import cache
+from typing import Any, get_args, get_type_hints
 
 from rapidfuzz import fuzz
 
@@ -54,9 +55,17 @@ def fill(tool: str, request: Request, lexicon: Lexicon) -> list[tuple[str, Argum
         return [_summary(request, lexicon)]
     takes = next(known.parameters for known in TOOLS if known.name == tool)
     if "account" not in takes:
-        return [(tool, {name: value for name, value in _filters(request, lexicon).items() if name in takes})]
+        given = {name: value for name, value in _filters(request, lexicon).items() if name in takes}
+        return [(tool, {name: value for name, value in given.items() if name != "sort" or value in _orders(tool)})]
     extra = _purpose(request) if "purpose" in takes else {}
     return [(tool, {"account": name} | extra) for name in _accounts(request)]
+
+
+@cache
+def _orders(tool: str) -> tuple[str, ...]:
+    """The orders in which a tool can list."""
+    function = next(known.function for known in TOOLS if known.name == tool)
+    return get_args(get_type_hints(function).get("sort"))
 
 
 def _accounts(request: Request) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ SORTS = {
     r"\blowest (?:health|scores?)\b|\bworst\b|\bby (?:health|score)\b|\bleast healthy\b": "health",
     r"\bby (?:arr|revenue|size|value|mrr)\b|\bbiggest\b|\blargest\b|\bhighest[- ](?:paying|arr|revenue)\b|"
     r"\btop \d+ (?:accounts|customers)\b(?! by)": "arr",
+    r"\bworth (?:saving|trying|keeping)\b|\bpays? most\b": "expected_value",
     r"\balphabetic\w*|\bby name\b|\ba to z\b": "name",
 }
 PURPOSES = {

@@ -126,6 +126,7 @@ class Mention(WorkspaceRow, table=True):
     source: str = Field(max_length=20)
     source_id: int
     quote: str = Field(max_length=200)
+    found_by: str = Field(default="pattern", max_length=12, sa_column_kwargs={"server_default": "pattern"})
 
 
 class DataIncident(WorkspaceRow, table=True):

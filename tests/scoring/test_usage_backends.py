@@ -74,7 +74,8 @@ def test_spark_gives_the_numbers_of_duckdb(tmp_path: Path, facts: pl.DataFrame, 
     pytest.importorskip("pyspark", reason="PySpark is not installed: pip install 'ibis-framework[pyspark]'")
     from pyspark.sql import SparkSession
 
-    spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+    builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    spark = builder.config("spark.sql.warehouse.dir", str(tmp_path / "warehouse")).getOrCreate()
     try:
         connection = ibis.pyspark.connect(spark)
         facts.write_parquet(tmp_path / "usage.parquet")  # through pandas, missing values would become NaN
