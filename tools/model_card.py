@@ -7,13 +7,19 @@ import polars as pl
 from sqlmodel import col, select
 
 from scoring.churn.backtest import JUDGED
+from scoring.churn.words import label_of
 from storage.models import ModelVersion, Prediction
 from storage.queries import read_frame
 from tools.context import Context
 from tools.facts import FactSheet, Result, day
-from tools.forecasts import champion
+from tools.forecasts import champion, read_model
+from tools.refresh import features_on
 from tools.replay import churned_accounts, newest_day
 from tools.training import SOURCE
+
+MONTHS_TOLD = 3
+FLAGGED = 0.1  # share of the accounts, the riskiest, that count as flagged
+NOTICEABLE_DRIFT = 0.5  # standard deviations
 
 
 def model_card(ctx: Context) -> Result:
@@ -34,6 +40,7 @@ def model_card(ctx: Context) -> Result:
         f"{version.metrics['columns']} inputs.",
         *_compared(version.metrics),
         *_came_true(ctx, sheet),
+        _moved(ctx, version),
     ]
     return Result("\n".join(lines), tuple(sheet))
 
@@ -63,27 +70,51 @@ def _compared(metrics: dict[str, Any]) -> list[str]:
 
 
 def _came_true(ctx: Context, sheet: FactSheet) -> list[str]:
-    """Hold stored forecasts that are old enough against what happened."""
+    """Hold stored forecasts that are old enough against what happened, month by month."""
+    newest = newest_day(ctx)
+    old = (
+        col(Prediction.day) <= newest - timedelta(days=JUDGED[1]),
+        col(Prediction.day) > newest - timedelta(days=JUDGED[1] + 31 * MONTHS_TOLD),
+    )
+    with ctx.session() as session:
+        told = read_frame(session, Prediction, ("account_id", "day", "within_60"), *old)
+    if told.is_empty():
+        return ["Its own forecasts are not old enough yet to be held against what happened."]
+    firsts = told.filter(pl.col("day") == pl.col("day").min().over(pl.col("day").dt.truncate("1mo")))
+    parts = firsts.sort("day").partition_by("day")
+    lost = churned_accounts(ctx)
+    return [_month_record(part, lost, sheet) for part in parts[-MONTHS_TOLD:]]
+
+
+def _month_record(told: pl.DataFrame, churned: pl.DataFrame, sheet: FactSheet) -> str:
+    """What became of the riskiest tenth of one day, and how many losses the day's chances added up to."""
+    on: Any = told["day"][0]
+    flagged = told.sort("within_60", descending=True).head(max(1, round(FLAGGED * told.height)))["account_id"]
+    gone = churned.filter(pl.col("churned_on").is_between(on, on + timedelta(days=JUDGED[1])))["account_id"]
+    left = int(flagged.is_in(gone.implode()).sum() or 0)
+    all_left = int(told["account_id"].is_in(gone.implode()).sum() or 0)
+    expected = float(told["within_60"].sum())
+    subject = f"record of {on:%B %Y}"
+    for name, value in (("flagged", flagged.len()), ("left", left), ("missed", all_left - left)):
+        sheet.add(subject, name, value, "accounts", "prediction")
+    sheet.add(subject, "losses expected", round(expected), "accounts", "prediction")
+    return (
+        f"Of the {flagged.len()} accounts it flagged on {day(on)}, {left} left within {JUDGED[1]} days; it missed "
+        f"{all_left - left}. It expected about {expected:.0f} losses, {all_left} came."
+    )
+
+
+def _moved(ctx: Context, version: ModelVersion) -> str:
+    """Which inputs lie elsewhere than when the model learned."""
     newest = newest_day(ctx)
     with ctx.session() as session:
-        old = read_frame(
-            session,
-            Prediction,
-            ("account_id", "day", "within_60"),
-            col(Prediction.day) <= newest - timedelta(days=JUDGED[1]),
-        )
-    if old.is_empty():
-        return ["Its own forecasts are not old enough yet to be held against what happened."]
-    first = old.filter(pl.col("day") == old["day"].max()).sort("within_60", descending=True)
-    flagged = first.head(max(1, round(0.1 * first.height)))["account_id"]
-    on: Any = first["day"][0]
-    lost = churned_accounts(ctx).filter(pl.col("churned_on").is_between(on, on + timedelta(days=JUDGED[1])))
-    left = lost.filter(pl.col("account_id").is_in(flagged.implode())).height
-    missed = lost.filter(pl.col("account_id").is_in(first["account_id"].implode())).height - left
-    sheet.add("record", "flagged", flagged.len(), "accounts", "prediction")
-    sheet.add("record", "left", left, "accounts", "prediction")
-    sheet.add("record", "missed", missed, "accounts", "prediction")
-    return [
-        f"Of the {flagged.len()} accounts it flagged on {day(on)}, {left} left within {JUDGED[1]} days; "
-        f"it missed {missed}."
-    ]
+        table = features_on(session, ctx.usage.table(ctx.workspace_id), newest, measures=True)
+    drift = read_model(version).drift(table)
+    moved = sorted((name for name in drift if abs(drift[name]) >= NOTICEABLE_DRIFT), key=lambda n: -abs(drift[n]))
+    if not moved:
+        return f"None of its {len(drift)} inputs has moved noticeably since it learned."
+    named = "; ".join(f"{label_of(name)} {'up' if drift[name] > 0 else 'down'}" for name in moved[:3])
+    return (
+        f"{len(moved)} of its {len(drift)} inputs lie elsewhere than when it learned ({named}): read its figures with "
+        "care until it is trained anew."
+    )

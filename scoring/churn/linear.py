@@ -45,6 +45,10 @@ class Linear:
         scores = np.column_stack([self._score(inputs[:, k], k) for k in range(len(self.weights))])
         return (scores - self.means) * self.weights, float(self.intercept + self.weights @ self.means)
 
+    def shift(self, inputs: np.ndarray) -> np.ndarray:
+        """Return by input how far its mean lies from that of the training rows, in standard deviations."""
+        return np.array([self._score(inputs[:, k], k).mean() for k in range(len(self.means))]) - self.means
+
     def _score(self, values: np.ndarray, k: int) -> np.ndarray:
         return _score(values, self.knots[k], self.scores[k])
 

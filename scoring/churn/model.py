@@ -86,6 +86,17 @@ class ChurnModel:
             odds += weight * self.blend.log_odds(inputs)
         return Explained(odds, base, total, self.inputs)
 
+    def drift(self, table: pl.DataFrame) -> dict[str, float]:
+        """Return how far each input has moved since training, in standard deviations of its ranks.
+
+        Args:
+            table: accounts of one day; an empty one has moved nowhere.
+        """
+        if table.is_empty():
+            return dict.fromkeys(self.columns, 0.0)
+        moved = self.blend.linear.shift(inputs_of(table, self.columns, 1))
+        return dict(zip(self.columns, moved.tolist(), strict=False))
+
     def to_text(self) -> str:
         """Write the model as JSON with a digest of its numbers."""
         body = {"format": FORMAT, "columns": list(self.columns), **self.blend.to_plain()}

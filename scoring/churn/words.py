@@ -59,6 +59,11 @@ def _text(name: str, now: Row, before: Row) -> str:
     return f"{label}: {show(was)} → {show(value)} in 30 days"
 
 
+def label_of(column: str) -> str:
+    """Name an input for people."""
+    return _shown(subject(column))[0]
+
+
 def _shown(name: str) -> tuple[str, Callable[[float], str]]:
     if name in CATALOGUE:
         return CATALOGUE[name].label, CATALOGUE[name].show

@@ -1,8 +1,10 @@
 """Training on a team's own history, and what is told of one account: forecast, reasons, what if, the record."""
 
 import json
+import re
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -28,7 +30,8 @@ from tools.accounts import find_accounts
 from tools.churn import TOLD, _movable, churn_risk
 from tools.errors import UserError
 from tools.facts import day
-from tools.forecasts import CHAMPION, RETIRED, model_versions, store_forecasts, use_version
+from tools.forecasts import CHAMPION, RETIRED, model_versions, read_model, store_forecasts, use_version
+from tools.leaving import keeping_value, who_leaves
 from tools.model_card import model_card
 from tools.refresh import features_on, refresh
 from tools.training import learning_history, train
@@ -235,11 +238,50 @@ def test_the_model_card_holds_old_forecasts_against_what_happened(trained: Core)
             )
         session.commit()
     total = len(gone) + len(stay)
-    said = model_card(ctx).text.splitlines()[-1]
+    said = next(line for line in model_card(ctx).text.splitlines() if line.startswith("Of the "))
+    expected = round(0.9 + 0.1 * (total - 1))
+    found = re.search(
+        r", (\d+) left within 60 days; it missed (\d+)\. It expected about (\d+) losses, (\d+) came", said
+    )
+    assert found is not None
+    left, misses, stated, came = map(int, found.groups())
     assert said.startswith(f"Of the {round(0.1 * total)} accounts it flagged on")
-    left, misses = int(said.split(", ")[1].split(" ")[0]), int(said.rsplit(" ", 1)[1].rstrip("."))
     assert left >= 1
-    assert left + misses == len(missed) + 1
+    assert left + misses == came == len(missed) + 1
+    assert stated == expected
+
+
+def test_the_model_card_names_inputs_that_have_moved_since_training(trained: Core) -> None:
+    ctx = trained.context()
+    calm = model_card(ctx).text.splitlines()[-1]
+    model = read_model(model_versions(ctx)[0])
+    with ctx.session() as session:
+        table = features_on(session, ctx.usage.table("main"), TODAY, measures=True)
+    name = next(c for c in model.columns if c.startswith("rate:"))
+    moved = table.with_columns(pl.lit(1e9).alias(name))
+    assert model.drift(moved)[name] > 1
+    assert set(model.drift(table.clear()).values()) == {0.0}
+    assert "inputs" in calm
+
+
+def test_who_leaves_adds_up_and_orders_by_probability_or_worth(trained: Core) -> None:
+    ctx = trained.context()
+    with ctx.session() as session:
+        told = {t.account_id: t.within_60 for t in session.exec(select(Prediction)).all()}
+    found = who_leaves(ctx, limit=100)
+    chances = [row.loss_probability or 0 for row in found.rows]
+    assert chances == sorted(told.values(), reverse=True)
+    assert found.expected == pytest.approx(sum(told.values()))
+    assert sum(count for _, count in found.segments) == len(told)
+    assert dict(found.segments) == Counter(
+        {s.name: 0 for s in load_risk().segments} | Counter(load_risk().of(chance).name for chance in told.values())
+    )
+    worth = [keeping_value(row) or 0 for row in who_leaves(ctx, sort="expected_value", limit=100).rows]
+    assert worth == sorted(worth, reverse=True)
+    message_blocks(result_blocks(found))
+    nobody = who_leaves(ctx, plan="no such plan")
+    assert nobody.text == "No account with a forecast meets this."
+    message_blocks(result_blocks(nobody))
 
 
 def test_the_weekly_job_trains_once_a_week_and_stops_when_told(left: Core, monkeypatch: pytest.MonkeyPatch) -> None:
