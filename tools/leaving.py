@@ -69,7 +69,7 @@ def who_leaves(
         segments = _segments(query, session, load_risk())
         by_model = champion(session) is not None
     return LeavingList(
-        text=_words(rows, expected, revenue, segments),
+        text=_words(rows, expected, revenue),
         facts=_facts(rows, expected, revenue, segments, as_of),
         account_ids=tuple(row.id for row in rows),
         rows=tuple(rows),
@@ -105,17 +105,14 @@ def _ranges(risk: RiskTable) -> list[tuple[float, float]]:
     return [(segment.lower, upper) for segment, upper in zip(risk.segments, uppers, strict=False)]
 
 
-def _words(
-    rows: list[AccountRow], expected: float, revenue: dict[str, float], segments: tuple[tuple[str, int], ...]
-) -> str:
+def _words(rows: list[AccountRow], expected: float, revenue: dict[str, float]) -> str:
     if not rows:
         return "No account with a forecast meets this."
     first = rows[0]
-    counted = ", ".join(f"{count:,} {name}" for name, count in segments if count)
     return (
-        f"About {plural(round(expected), 'account')} of these will leave within {TOLD} days, "
-        f"{money_by_currency(revenue)} ARR by probability. Risk: {counted}. "
-        f"First: {first.name}, {percent(first.loss_probability or 0.0)}, {money(first.arr, first.currency)} ARR."
+        f"About {plural(round(expected), 'account')} will leave within {TOLD} days, by probability "
+        f"{money_by_currency(revenue)} ARR. First: {first.name}, {percent(first.loss_probability or 0.0)}, "
+        f"{money(first.arr, first.currency)} ARR."
     )
 
 

@@ -3,7 +3,7 @@
 from bot.blocks.accounts import health
 from bot.blocks.parts import Block, actions, button, context, escape, section, table
 from tools.churn import BASELINE, BEFORE, TOLD, ChurnCard, percent, value_words
-from tools.facts import day, money, money_by_currency, plural
+from tools.facts import day, money
 from tools.forecasts import FORECAST_DAYS
 from tools.leaving import LeavingList, keeping_value
 
@@ -64,9 +64,7 @@ def leaving_list(found: LeavingList) -> list[Block]:
     """Draw who is likely to leave: how many to expect, the riskiest, where trying pays."""
     if not found.rows:
         return [section("*No account with a forecast meets this.*"), context("Try fewer filters.")]
-    lost = f"*About {plural(round(found.expected), 'account')} will leave within {TOLD} days*"
     counts = " · ".join(f"{DOTS.get(name, QUIET)} {count:,} {name}" for name, count in found.segments if count)
-    head = section(f"{lost} · {money_by_currency(dict(found.revenue))} ARR by probability\n{counts}")
     first = found.rows[0]
     why = "; ".join(reason.text for reason in first.reasons) or "no single reason stands out"
     lines = [
@@ -81,7 +79,7 @@ def leaving_list(found: LeavingList) -> list[Block]:
     ]
     source = "churn model" if found.by_model else "no churn model yet: the observed loss rate of each health band"
     return [
-        head,
+        context(counts),
         table("Likely to leave", ["Account", f"{TOLD} days", "ARR", "Worth trying", "Renews"], lines),
         section(f"*{escape(first.name)}* · {health(first)}\n{escape(why)}"),
         actions(
