@@ -100,7 +100,9 @@ class PurchaseModel:
         paid, total = _amounts(summary)
         return self.p * (self.gamma + total) / (self.p * paid + self.q - 1)
 
-    def value(self, summary: pl.DataFrame, months: int = 12, discount: float = 0.1, level: float = 0.8) -> PurchaseValue:
+    def value(
+        self, summary: pl.DataFrame, months: int = 12, discount: float = 0.1, level: float = 0.8
+    ) -> PurchaseValue:
         """Return expected discounted revenue of each account over the months ahead, with an interval.
 
         The interval comes from `DRAWS` simulated futures of each account, seeded: whether it has left, its pace, its
