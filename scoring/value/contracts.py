@@ -8,6 +8,7 @@ import numpy as np
 from scoring.value.growth import Growth
 
 SHORTEST, LONGEST = 6, 60  # months ahead
+OLDEST = 60  # months since the start: older accounts grow like these
 YEAR = 12  # months: a contract's usual term, with one renewal in it
 BLOCK = 2048  # accounts at a time: memory stays small however many there are
 DRAWS = 15  # equally likely growth paths
@@ -38,7 +39,7 @@ class ContractValue:
 
 @dataclass(frozen=True)
 class _Paths:
-    """Discounted revenue per unit of today's monthly revenue, the same for all accounts.
+    """Discounted revenue per unit of today's monthly revenue, the same for all accounts of one age.
 
     Args:
         monthly: expected, by month.
@@ -61,6 +62,7 @@ def lifetime_value(
     months: int = 36,
     discount: float = 0.1,
     level: float = 0.8,
+    age: np.ndarray | None = None,
 ) -> ContractValue:
     """Return expected discounted revenue of each account over the months ahead, with an interval.
 
@@ -81,28 +83,37 @@ def lifetime_value(
         months: 6 to 60.
         discount: per year, 0.1 being 10 %.
         level: of the interval.
+        age: months since each account's start, which growth depends on; nan where unknown, None for all.
 
     Raises:
         ValueError: months, discount or level out of range, shapes that differ, negative or infinite revenue, survival
             outside 0-1 or rising; with the row.
     """
     survival, mrr = np.asarray(survival, dtype=float), np.asarray(mrr, dtype=float)
+    ages = np.full(len(mrr), np.nan) if age is None else np.floor(np.clip(age, 0, OLDEST))
     _check_settings(months, discount, level)
-    _check_rows(survival, mrr)
-    paths = _paths(growth or Growth(), months, discount)
+    _check_rows(survival, mrr, ages)
     asked = [(1 - level) / 2, 0.5, (1 + level) / 2]
     found = np.empty((5, len(mrr)))
-    for first in range(0, len(mrr), BLOCK):
-        block = slice(first, first + BLOCK)
-        there = _there(survival[block], months)
-        average = (there[:, :-1] + there[:, 1:]) / 2
-        expected = average @ paths.monthly
-        low, median, high = _quantiles(1 - there, paths, asked)
-        values = (expected, np.minimum(low, expected), median, np.maximum(high, expected))
-        found[:4, block] = np.array(values) * mrr[block]
-        found[4, block] = average.sum(axis=1)
+    for each in np.unique(ages):  # nan is one of them, once
+        paths = _paths(growth or Growth(), float(each), months, discount)
+        rows = np.flatnonzero(np.isnan(ages) if np.isnan(each) else ages == each)
+        for first in range(0, len(rows), BLOCK):
+            block = rows[first : first + BLOCK]
+            found[:, block] = _values(_there(survival[block], months), paths, asked)
+    found[:4] *= mrr
     found[:4, np.isnan(found[0])] = np.nan
-    return ContractValue(*found, months=months, level=level)
+    expected, low, median, high, stay = found
+    return ContractValue(expected, low, median, high, stay, months, level)
+
+
+def _values(there: np.ndarray, paths: _Paths, asked: list[float]) -> np.ndarray:
+    """The five rows of the result for some accounts, per unit of revenue."""
+    average = (there[:, :-1] + there[:, 1:]) / 2
+    expected = average @ paths.monthly
+    low, median, high = _quantiles(1 - there, paths, asked)
+    low, high = np.minimum(low, expected), np.maximum(high, expected)
+    return np.array([expected, low, median, high, average.sum(axis=1)])
 
 
 def _there(survival: np.ndarray, months: int) -> np.ndarray:
@@ -116,11 +127,10 @@ def _there(survival: np.ndarray, months: int) -> np.ndarray:
     return np.column_stack([known, later])
 
 
-def _paths(growth: Growth, months: int, discount: float) -> _Paths:
-    middle = np.arange(months) + 0.5
-    factor = (1 + discount) ** (-middle / 12)
-    monthly = factor * np.exp(growth.drift(middle))
-    spread = np.maximum(growth.deviation(middle), TINY)
+def _paths(growth: Growth, age: float, months: int, discount: float) -> _Paths:
+    drift, deviation = growth.path(months, age)
+    monthly = np.exp(drift) * (1 + discount) ** (-(np.arange(months) + 0.5) / 12)
+    spread = np.maximum(deviation, TINY)
 
     def totals(chances: np.ndarray) -> np.ndarray:
         """Paths x (months + 1): what is paid until the end of each month; log-normal with the expected mean."""
@@ -178,11 +188,12 @@ def _check_settings(months: int, discount: float, level: float) -> None:
         raise ValueError(f"an interval at level {level}: it lies between 0 and 1, 0.8 being 80 %")
 
 
-def _check_rows(survival: np.ndarray, mrr: np.ndarray) -> None:
-    if survival.ndim != 2 or survival.shape[1] < 1 or mrr.shape != survival.shape[:1]:
+def _check_rows(survival: np.ndarray, mrr: np.ndarray, ages: np.ndarray) -> None:
+    accounts = survival.shape[:1]
+    if survival.ndim != 2 or survival.shape[1] < 1 or mrr.shape != accounts or ages.shape != accounts:
         raise ValueError(
-            f"survival of shape {survival.shape} and revenue of shape {mrr.shape}: it takes accounts x months, one "
-            "month at least, and one revenue for each account"
+            f"survival of shape {survival.shape}, revenue of shape {mrr.shape} and ages of shape {ages.shape}: it "
+            "takes accounts x months, one month at least, and one revenue and one age for each account"
         )
     if (bad := np.flatnonzero((mrr < 0) | np.isinf(mrr))).size:
         raise ValueError(f"row {bad[0]}: monthly revenue {mrr[bad[0]]}; it is 0 or more, or nan when unknown")

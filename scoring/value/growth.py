@@ -1,55 +1,80 @@
-"""How the revenue of accounts that stay grows or shrinks, learned from their past months."""
+"""How the revenue of accounts that stay grows or shrinks with their age, learned from their past months."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 
+AGES = (2.0, 4.0, 6.0, 12.0, 24.0, 48.0, math.inf)  # months since the start: young accounts grow most
 SHRINK = 20.0  # accounts' worth of belief that nothing changes
-FARTHEST = np.log(10.0)  # a month's log change beyond it says no more about the usual spread
+FARTHEST = math.log(10.0)  # a month's log change beyond it says no more about the usual spread
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Monthly changes of accounts up to an age, in logs of revenue.
+
+    Args:
+        until: months since the account's start.
+        rate: expected change, expansion and contraction together, weighted by revenue.
+        spread: standard deviation of one account's change.
+        error: standard deviation of `rate` itself.
+        accounts: learned from.
+    """
+
+    until: float = math.inf
+    rate: float = 0.0
+    spread: float = 0.0
+    error: float = 0.0
+    accounts: int = 0
 
 
 @dataclass(frozen=True)
 class Growth:
-    """The log of an account's revenue as a random walk with a common drift; the default never changes.
+    """The log of an account's revenue as a random walk whose drift depends on its age; the default never changes.
 
     Args:
-        rate: expected log change in a month, expansion and contraction together, weighted by revenue.
-        spread: standard deviation of one account's log change in a month.
-        error: standard deviation of `rate` itself.
-        months: of history behind it. So long the rate holds; over as many months again it fades to none.
-        accounts: behind it.
+        stages: by age; an account passes through them.
+        usual: of all ages together, for accounts whose age is not known.
+        months: of history behind it. So long the rates hold; over as many months again they fade to none, for what
+            is farther away than the history is long has never been seen.
     """
 
-    rate: float = 0.0
-    spread: float = 0.0
-    error: float = 0.0
+    stages: tuple[Stage, ...] = ()
+    usual: Stage = field(default_factory=Stage)
     months: int = 0
-    accounts: int = 0
 
-    def drift(self, after: np.ndarray) -> np.ndarray:
-        """Return the expected log change after so many months."""
-        return self.rate * self._months_of_growth(after)
+    def path(self, months: int, age: float = math.nan) -> tuple[np.ndarray, np.ndarray]:
+        """Return the expected log change from today to the middle of each month, and its standard deviation.
 
-    def deviation(self, after: np.ndarray) -> np.ndarray:
-        """Return the standard deviation of the log change after so many months; it does not fade."""
-        return np.hypot(self.spread * np.sqrt(after), self.error * self._months_of_growth(after))
+        The errors of the rates are taken to go the same way in all months; the spread does not fade.
 
-    def _months_of_growth(self, after: np.ndarray) -> np.ndarray:
-        fading = np.clip(after - self.months, 0, self.months)
-        return np.minimum(after, self.months) + fading - fading**2 / (2 * max(self.months, 1))
+        Args:
+            months: how many.
+            age: months since the account's start; nan when unknown.
+        """
+        ages = age + np.arange(months)
+        stages = [next((s for s in self.stages if past < s.until), self.usual) for past in ages]
+        fade = np.clip(2 - (np.arange(months) + 0.5) / max(self.months, 1), 0, 1) if self.months else np.zeros(months)
+        drift = _to_middle(np.array([stage.rate for stage in stages]) * fade)
+        error = _to_middle(np.array([stage.error for stage in stages]) * fade)
+        spread = np.sqrt(_to_middle(np.array([stage.spread**2 for stage in stages])))
+        return drift, np.hypot(spread, error)
 
 
 def fit_growth(changes: pl.DataFrame) -> Growth:
     """Learn the growth of the accounts that stayed.
 
-    The rate is the log of all revenue after by all revenue before, so an account counts by what it pays, drawn
+    A stage's rate is the log of all revenue after by all revenue before, so an account counts by what it pays, drawn
     towards 0 by `SHRINK` accounts that never change. Its error is that of a ratio of sums over accounts (months of
     one account are not independent; W. G. Cochran, Sampling Techniques, 1977, section 6.3), plus what it was drawn.
 
     Args:
-        changes: `account_id, month, before, after`: monthly revenue of an account at the beginning and at the end of
-            a month in which it stayed. Unknown revenue and revenue that begins at 0 have no ratio and are left out.
+        changes: `account_id, month, age, before, after`: monthly revenue of an account at the beginning and at the
+            end of a month in which it stayed, and its months since the start by then (null: only `usual` learns from
+            it). Unknown revenue and revenue that begins at 0 have no ratio and are left out.
 
     Raises:
         ValueError: negative or infinite revenue, with its row.
@@ -58,22 +83,43 @@ def fit_growth(changes: pl.DataFrame) -> Growth:
     known = changes.filter((pl.col("before") > 0) & pl.col("after").is_not_null() & pl.col("after").is_not_nan())
     if known.is_empty():
         return Growth()
-    before, after = known["before"].to_numpy(), known["after"].to_numpy()
+    usual = _stage(known, math.inf, None)
+    edges = [0.0, *AGES]
+    parts = [
+        _stage(known.filter((pl.col("age") >= low) & (pl.col("age") < high)), high, usual)
+        for low, high in pairwise(edges)
+    ]
+    return Growth(tuple(parts), usual, known["month"].n_unique())
+
+
+def _stage(rows: pl.DataFrame, until: float, usual: Stage | None) -> Stage:
+    """Learn one stage; its spread is drawn towards the usual one, where there is one, as its rate is towards 0."""
+    if rows.is_empty():
+        return Stage(until, spread=usual.spread if usual else 0.0, error=usual.error if usual else 0.0)
+    before, after = rows["before"].to_numpy(), rows["after"].to_numpy()
     ratio = after.sum() / before.sum()
-    raw = float(np.log(max(ratio, np.exp(-FARTHEST))))
-    each = known.group_by("account_id").agg(
+    raw = math.log(max(ratio, math.exp(-FARTHEST)))
+    each = rows.group_by("account_id").agg(
         pl.col("before").sum().alias("weight"), (pl.col("after") - ratio * pl.col("before")).sum().alias("rest")
     )
     weight, rest = each["weight"].to_numpy(), each["rest"].to_numpy()
-    worth = weight.sum() ** 2 / (weight**2).sum()  # accounts of equal revenue that would tell as much
-    rate = raw * worth / (worth + SHRINK)
-    error = np.hypot(np.sqrt((rest**2).sum()) / weight.sum(), raw - rate)
-    return Growth(rate, _spread(before, after, raw), float(error), known["month"].n_unique(), each.height)
+    worth = float(weight.sum() ** 2 / (weight**2).sum())  # accounts of equal revenue that would tell as much
+    trust = worth / (worth + SHRINK)
+    error = math.hypot(math.sqrt((rest**2).sum()) / weight.sum(), raw * (1 - trust))
+    spread = _spread(before, after, raw)
+    if usual:
+        spread = math.sqrt(trust * spread**2 + (1 - trust) * usual.spread**2)
+    return Stage(until, raw * trust, spread, error, each.height)
 
 
 def _spread(before: np.ndarray, after: np.ndarray, raw: float) -> float:
-    logs = np.clip(np.log(np.maximum(after / before, np.exp(-FARTHEST))), -FARTHEST, FARTHEST)
+    logs = np.clip(np.log(np.maximum(after / before, math.exp(-FARTHEST))), -FARTHEST, FARTHEST)
     return float(np.sqrt(np.average((logs - raw) ** 2, weights=before)))
+
+
+def _to_middle(monthly: np.ndarray) -> np.ndarray:
+    """Sum up to the middle of each month."""
+    return monthly.cumsum() - monthly / 2
 
 
 def _check(changes: pl.DataFrame) -> None:

@@ -61,7 +61,7 @@ def amount_likelihoods(parameters: np.ndarray, count: np.ndarray, mean: np.ndarr
     )
 
 
-def likeliest_purchases(frequency: np.ndarray, recency: np.ndarray, age: np.ndarray) -> tuple[np.ndarray, float]:
+def likeliest_purchases(frequency: np.ndarray, recency: np.ndarray, age: np.ndarray) -> tuple[list[float], float]:
     """Return r, alpha, a, b of the highest likelihood, and its log.
 
     Raises:
@@ -75,10 +75,10 @@ def likeliest_purchases(frequency: np.ndarray, recency: np.ndarray, age: np.ndar
     typical = np.log(max(age.mean(), 1e-3))
     starts = [np.array([log_r, log_r + typical, log_r, 0.5]) for log_r in (-1.0, 0.0)]
     logs, least = _least(misfit, starts, [LIMITS] * 4, "BG/NBD to the purchases")
-    return np.exp(logs), -least
+    return np.exp(logs).tolist(), -least
 
 
-def likeliest_amounts(count: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def likeliest_amounts(count: np.ndarray, mean: np.ndarray) -> list[float]:
     """Return p, q, gamma of the highest likelihood; gamma in the unit of the amounts.
 
     Raises:
@@ -92,7 +92,7 @@ def likeliest_amounts(count: np.ndarray, mean: np.ndarray) -> np.ndarray:
     starts = [np.log([p, q, (q - 1) / p]) for p, q in AMOUNT_STARTS]
     limits = [LIMITS, (np.log(LEAST_Q), LIMITS[1]), LIMITS]
     logs, _ = _least(misfit, starts, limits, "Gamma-Gamma to the amounts")
-    return np.exp(logs) * np.array([1.0, 1.0, unit])
+    return (np.exp(logs) * np.array([1.0, 1.0, unit])).tolist()
 
 
 def _least(

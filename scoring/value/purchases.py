@@ -208,12 +208,11 @@ def fit_purchases(summary: pl.DataFrame) -> PurchaseModel:
             f"{repeat} of {summary.height} accounts bought on two days or more, {payers.height} paid anything; "
             f"it takes {FEWEST_REPEAT} of each to learn how accounts buy"
         )
-    purchases, log_likelihood = likeliest_purchases(*_times(summary))
+    (r, alpha, a, b), log_likelihood = likeliest_purchases(*_times(summary))
     paid, total = _amounts(payers)
-    amounts = likeliest_amounts(paid, total / paid)
-    _, gross = _amounts(summary)
-    kept = max(1 - summary["returned"].sum() / gross.sum(), 0.0)
-    return PurchaseModel(*map(float, (*purchases, *amounts, kept, log_likelihood)), summary.height, repeat)
+    p, q, gamma = likeliest_amounts(paid, total / paid)
+    kept = max(1 - summary["returned"].sum() / total.sum(), 0.0)
+    return PurchaseModel(r, alpha, a, b, p, q, gamma, kept, log_likelihood, summary.height, repeat)
 
 
 def _weeks(days: float) -> float:

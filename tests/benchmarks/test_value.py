@@ -15,7 +15,7 @@ from bot.app import build_core
 from bot.settings import Settings
 from scoring.churn.training import fit_churn
 from scoring.value.contracts import lifetime_value
-from scoring.value.growth import Growth, fit_growth
+from scoring.value.growth import AGES, Growth, Stage, fit_growth
 from scoring.value.purchases import DAYS_A_MONTH, PurchaseModel, fit_purchases, summary
 from tools.imports import import_files
 from tools.training import History, learning_history
@@ -39,7 +39,7 @@ def after(purchases: pl.DataFrame, of: pl.DataFrame, since: date, days: int) -> 
     """Days with a purchase, and revenue net of returns, of each account in the days after `since`."""
     window = purchases.filter(pl.col("day").is_between(since, since + timedelta(days=days), closed="right"))
     both = window.group_by("account").agg(
-        pl.col("day").filter(pl.col("amount") >= 0).n_unique().alias("bought"), pl.col("amount").sum()
+        pl.col("day").filter(pl.col("amount") >= 0).n_unique().cast(pl.Int64).alias("bought"), pl.col("amount").sum()
     )
     joined = of.join(both, on="account", how="left", maintain_order="left").fill_null(0)
     return joined["bought"].to_numpy(), joined["amount"].to_numpy()
@@ -175,7 +175,8 @@ def earned(table: pl.DataFrame, churned: pl.DataFrame, origin: date) -> np.ndarr
 
 def monthly_changes(history: pl.DataFrame) -> pl.DataFrame:
     """Revenue of the accounts on each day and 30 days later, for those still there."""
-    now = history.select("account_id", "day", (pl.col("arr") / 12).alias("before"))
+    age = (pl.col("tenure_days") / DAYS_A_MONTH).alias("age")
+    now = history.select("account_id", "day", age, (pl.col("arr") / 12).alias("before"))
     later = now.select("account_id", pl.col("day") - timedelta(days=30), pl.col("before").alias("after"))
     return now.join(later, on=["account_id", "day"]).with_columns(pl.col("day").dt.truncate("1mo").alias("month"))
 
@@ -202,9 +203,11 @@ def test_contracts_earn_what_survival_and_growth_foretold(crm: History) -> None:
         survival = fit_churn(past, known, origin).survival(table, (ahead * DAYS_A_MONTH).tolist())
         usual = np.tile((1 - usual_loss_rate(past, known, origin)) ** (ahead * DAYS_A_MONTH / 30), (table.height, 1))
         mrr = table["arr"].to_numpy() / 12
-        value = lifetime_value(survival, mrr, growth, MONTHS_AHEAD, discount=0.0)
+        age = table["tenure_days"].to_numpy() / DAYS_A_MONTH
+        value = lifetime_value(survival, mrr, growth, MONTHS_AHEAD, discount=0.0, age=age)
         figures = {
             "survival x growth": value.expected,
+            "survival x one growth": lifetime_value(survival, mrr, growth, MONTHS_AHEAD, 0.0).expected,
             "survival alone": lifetime_value(survival, mrr, None, MONTHS_AHEAD, 0.0).expected,
             "usual loss rate": lifetime_value(usual, mrr, None, MONTHS_AHEAD, 0.0).expected,
             "MRR x months": mrr * MONTHS_AHEAD,
@@ -214,11 +217,12 @@ def test_contracts_earn_what_survival_and_growth_foretold(crm: History) -> None:
         }
         for name, values in figures.items():
             told.setdefault(name, []).append(values)
-        errors = {n: figures[n].sum() / figures["earned"].sum() - 1 for n in list(figures)[:4]}
-        print(f"  {origin}, {table.height} accounts: {', '.join(f'{n} {e:+.1%}' for n, e in errors.items())}; {growth}")
+        errors = {n: figures[n].sum() / figures["earned"].sum() - 1 for n in list(figures)[:5]}
+        print(f"  {origin}, {table.height} accounts: {', '.join(f'{n} {e:+.1%}' for n, e in errors.items())}")
+        print(f"    growth a month by age: {', '.join(f'<{s.until:g} {s.rate:.2%}' for s in growth.stages)}")
     both = {name: np.concatenate(values) for name, values in told.items()}
     truth = both["earned"]
-    for name in list(both)[:4]:
+    for name in list(both)[:5]:
         print(
             f"  {name}: total {both[name].sum() / truth.sum() - 1:+.1%}, MAE per account {off(both[name], truth):.0f}, "
             f"by decile {percents(deciles(both[name], truth))}"
@@ -237,9 +241,11 @@ def test_a_large_fleet_is_valued_in_two_seconds() -> None:
     survival = np.cumprod(1 - 0.1 * draw.random((100_000, 60)), axis=1)
     mrr = 1000 * draw.random(100_000)
     lifetime_value(survival[:10_000], mrr[:10_000])
+    stages = tuple(Stage(until, 0.01 / n, 0.1, 0.003, 500) for n, until in enumerate(AGES, start=1))
+    growth = Growth(stages, stages[-1], 24)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    lifetime_value(survival, mrr, Growth(0.005, 0.1, 0.003, 24, 500), 60)
+    lifetime_value(survival, mrr, growth, 60, age=80 * draw.random(100_000))
     seconds = time.perf_counter() - started
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000
     model = PurchaseModel(0.24, 4.4, 0.79, 2.4, 9.9, 3.4, 7.9, 1.0, 0.0, 1, 1)
