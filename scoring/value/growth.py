@@ -80,7 +80,7 @@ def fit_growth(changes: pl.DataFrame) -> Growth:
         ValueError: negative or infinite revenue, with its row.
     """
     _check(changes)
-    known = changes.filter((pl.col("before") > 0) & pl.col("after").is_not_null() & pl.col("after").is_not_nan())
+    known = changes.filter((pl.col("before") > 0) & pl.col("before").is_finite() & pl.col("after").is_finite())
     if known.is_empty():
         return Growth()
     usual = _stage(known, math.inf, None)

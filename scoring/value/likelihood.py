@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-LIMITS = (-9.0, 12.0)  # of the logs of all parameters
+SHAPE = (-9.0, 6.0)  # of the log of a parameter without unit: beyond 400, accounts are all alike
+SCALE = (-9.0, 12.0)  # of the log of one with a unit
 LEAST_Q = 1.05  # the expected amount of an average account is finite above 1 only
 AMOUNT_STARTS = ((1.0, 3.0), (6.0, 4.0))  # p and q: amounts of one account far apart, and close together
 
@@ -74,7 +75,7 @@ def likeliest_purchases(frequency: np.ndarray, recency: np.ndarray, age: np.ndar
 
     typical = np.log(max(age.mean(), 1e-3))
     starts = [np.array([log_r, log_r + typical, log_r, 0.5]) for log_r in (-1.0, 0.0)]
-    logs, least = _least(misfit, starts, [LIMITS] * 4, "BG/NBD to the purchases")
+    logs, least = _least(misfit, starts, [SHAPE, SCALE, SHAPE, SHAPE], "BG/NBD to the purchases")
     return np.exp(logs).tolist(), -least
 
 
@@ -90,7 +91,7 @@ def likeliest_amounts(count: np.ndarray, mean: np.ndarray) -> list[float]:
         return -float(amount_likelihoods(np.exp(logs), count, mean / unit).sum())
 
     starts = [np.log([p, q, (q - 1) / p]) for p, q in AMOUNT_STARTS]
-    limits = [LIMITS, (np.log(LEAST_Q), LIMITS[1]), LIMITS]
+    limits = [SHAPE, (np.log(LEAST_Q), SHAPE[1]), SCALE]
     logs, _ = _least(misfit, starts, limits, "Gamma-Gamma to the amounts")
     return (np.exp(logs) * np.array([1.0, 1.0, unit])).tolist()
 

@@ -17,7 +17,7 @@ WEEK = 7  # days
 DAYS_A_MONTH = 365.25 / 12
 FEWEST_REPEAT = 30  # accounts that bought on two days at least: below, pace and leaving cannot be told apart
 LONGEST = 60  # months ahead
-BLOCK, DRAWS, SEED = 2000, 400, 7  # accounts at a time, futures of each
+BLOCK, DRAWS, SEED = 2000, 200, 7  # accounts at a time, futures of each
 CLOSE = 1e-5  # at a = 1 a formula divides by 0; so near it the expectation hardly changes
 
 
@@ -82,7 +82,7 @@ class PurchaseModel:
     def expected_purchases(self, summary: pl.DataFrame, days: float) -> np.ndarray:
         """Return the expected days with a purchase within so many days.
 
-        The paper's formula after Euler's transformation, which keeps it accurate for accounts that bought often.
+        The paper's formula (10), its hypergeometric function after Euler's transformation.
         """
         from scipy.special import hyp2f1
 
@@ -211,7 +211,7 @@ def fit_purchases(summary: pl.DataFrame) -> PurchaseModel:
     (r, alpha, a, b), log_likelihood = likeliest_purchases(*_times(summary))
     paid, total = _amounts(payers)
     p, q, gamma = likeliest_amounts(paid, total / paid)
-    kept = max(1 - summary["returned"].sum() / total.sum(), 0.0)
+    kept = float(max(1 - summary["returned"].sum() / total.sum(), 0.0))
     return PurchaseModel(r, alpha, a, b, p, q, gamma, kept, log_likelihood, summary.height, repeat)
 
 
