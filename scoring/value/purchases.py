@@ -194,6 +194,9 @@ def summary(purchases: pl.DataFrame, until: date) -> pl.DataFrame:
 def fit_purchases(summary: pl.DataFrame) -> PurchaseModel:
     """Fit pace, leaving and amounts by maximum likelihood.
 
+    The model knows no seasons: a history that ends in a busy one makes everybody look active, and its forecast of
+    the quiet one after it is far too high. Whole years, two at least, even that out.
+
     Args:
         summary: what `summary` returned, of accounts whose first purchase is known.
 
