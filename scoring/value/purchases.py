@@ -195,7 +195,7 @@ def fit_purchases(summary: pl.DataFrame) -> PurchaseModel:
     """Fit pace, leaving and amounts by maximum likelihood.
 
     The model knows no seasons: a history that ends in a busy one makes everybody look active, and its forecast of
-    the quiet one after it is far too high. Whole years, two at least, even that out.
+    the quiet one after it is far too high. Fit it without the newest months and compare before relying on it.
 
     Args:
         summary: what `summary` returned, of accounts whose first purchase is known.
