@@ -18,13 +18,14 @@ from sklearn.preprocessing import OrdinalEncoder
 from bot.app import build_core
 from bot.runtime import Core
 from bot.settings import Settings
+from scoring.churn.backtest import FOLD_DAYS
 from scoring.churn.blend import fit_blend
 from scoring.churn.model import sigmoid
-from scoring.churn.periods import account_periods, useful_columns
+from scoring.churn.periods import account_periods, inputs_of, useful_columns
 from scoring.churn.training import LATEST, fit_churn
-from scoring.churn.trees import PARAMETERS
+from scoring.churn.trees import PARAMETERS, grow
 from tools.imports import import_files
-from tools.training import BacktestReport, backtest_report
+from tools.training import BacktestReport, History, backtest_report, learning_history
 
 REPO = Path(__file__).parents[2]
 DATA = Path(os.environ.get("TEND_SHARED", REPO.parent / "shared")) / "data"
@@ -63,12 +64,21 @@ def shown(report: BacktestReport) -> None:
             )
 
 
+@pytest.fixture(scope="module")
+def crm(tmp_path_factory: pytest.TempPathFactory) -> tuple[History, BacktestReport]:
+    """The dated world, with the record of our model on it."""
+    ctx = imported("fightchurn_crm5", tmp_path_factory.mktemp("crm5")).context()
+    history = learning_history(ctx)
+    return history, backtest_report(ctx, history=history)
+
+
 @pytest.mark.timeout(900)
-def test_dated_losses_are_foretold_at_least_as_well_as_by_untuned_boosting(tmp_path: Path) -> None:
-    report = backtest_report(imported("fightchurn_crm5", tmp_path).context())
+def test_dated_losses_are_foretold_at_least_as_well_as_by_untuned_boosting(crm: tuple[History, BacktestReport]) -> None:
+    _, report = crm
     print("\nfightchurn_crm5 (an oracle reaches about .85)")
     shown(report)
     assert report.result is not None
+    assert report.no_signal is None
     near, next_ = (report.result.record("model", window).auc for window in ((0, 30), (30, 60)))
     assert near is not None
     assert next_ is not None
@@ -77,6 +87,37 @@ def test_dated_losses_are_foretold_at_least_as_well_as_by_untuned_boosting(tmp_p
     found = {w.budget: w.recall.value for w in report.result.warnings if w.forecaster == "model" and w.recall}
     assert found[0.1] >= 0.37
     assert found[0.2] >= 0.55
+
+
+@pytest.mark.timeout(900)
+def test_one_model_of_hazards_is_as_good_as_a_model_for_each_horizon(crm: tuple[History, BacktestReport]) -> None:
+    history, report = crm
+    assert report.result is not None
+    ours = report.result.rows
+    for window in ((0, 30), (30, 60)):
+        parts = [_direct(history, cutoff, window) for cutoff in report.result.cutoffs]
+        both = ours.join(pl.concat(parts), on=("account_id", "day"), maintain_order="left")
+        both = both.rename({f"model:{window[0]}-{window[1]}": "hazards"})
+        kept = both.filter(pl.col("left_after").fill_null(10**6) > window[0], pl.col("observed") >= window[1])
+        lost = (kept["left_after"].fill_null(10**6) <= window[1]).to_numpy()
+        one, direct = (roc_auc_score(lost, kept[name].to_numpy()) for name in ("hazards", "direct"))
+        print(f"\n{window[0] + 1}-{window[1]} days: hazards AUC {one:.3f}, a model for this horizon alone {direct:.3f}")
+        assert one >= direct - 0.01
+
+
+def _direct(history: History, cutoff: date, window: tuple[int, int]) -> pl.DataFrame:
+    """Forecasts of a classifier that was trained for one window, with the same trees and the same past."""
+    gone = history.churned.group_by("account_id").agg(pl.col("churned_on").min())
+    rows = history.rows.join(gone, on="account_id", how="left", maintain_order="left")
+    after = (pl.col("churned_on") - pl.col("day")).dt.total_days().fill_null(10**6)
+    first, last = window
+    columns = useful_columns(history.rows.filter(pl.col("day") <= cutoff))
+    past = rows.filter(pl.col("day") <= cutoff - timedelta(days=last), after > first)
+    judged = rows.filter(pl.col("day") > cutoff, pl.col("day") <= cutoff + timedelta(days=FOLD_DAYS))
+    lost = past.select(after <= last).to_series().to_numpy()
+    forest = grow(inputs_of(past, columns, 1), lost, np.ones(len(lost)))
+    told = forest.log_odds(inputs_of(judged, columns, 1))
+    return judged.select("account_id", "day").with_columns(pl.Series("direct", told))
 
 
 @pytest.mark.timeout(900)
