@@ -179,6 +179,7 @@ _ROWS = (
     ("complaint_mentions_30d", "complaints of executives", "mentions", "lower", "mention", count),
     ("roadmap_mentions_90d", "asked about the roadmap", "mentions", "higher", "mention", count),
     ("upgrade_mentions_90d", "asked about a higher plan", "mentions", "higher", "mention", count),
+    ("compliance_mentions_90d", "asked about compliance", "mentions", "higher", "mention", count),
 )  # fmt: skip
 CATALOGUE: dict[str, Feature] = {row[0]: Feature(*row) for row in _ROWS}
 

@@ -1,6 +1,6 @@
 """Trees and a line together: each weighs as much as it was worth on days that neither had seen."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,22 @@ class Blend:
         """Return the value of each row."""
         trees, line = self.forest.log_odds(inputs), self.linear.log_odds(inputs)
         return self.shares[0] * trees + self.shares[1] * line + self.intercept
+
+    def log_odds_of_each(self, inputs: np.ndarray, changes: Iterable[np.ndarray]) -> list[np.ndarray]:
+        """Return the value of each row with its last inputs replaced by each of some, one after the other.
+
+        Args:
+            inputs: rows x inputs; its last columns are overwritten.
+            changes: rows x last inputs, of the same width each.
+        """
+        found, line, count = [], None, inputs.shape[1]
+        for last in changes:
+            inputs[:, count - last.shape[1] :] = last
+            if line is None:
+                line = self.linear.intercept + self.linear.weighed(inputs, range(count - last.shape[1]))
+            full = line + self.linear.weighed(inputs, range(count - last.shape[1], count))
+            found.append(self.shares[0] * self.forest.log_odds(inputs) + self.shares[1] * full + self.intercept)
+        return found
 
     def parts(self, inputs: np.ndarray) -> tuple[np.ndarray, float]:
         """Return rows x inputs of what each input adds, and what the average training row has."""

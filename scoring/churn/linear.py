@@ -35,8 +35,12 @@ class Linear:
 
     def log_odds(self, inputs: np.ndarray) -> np.ndarray:
         """Return the value of each row."""
-        total = np.full(len(inputs), self.intercept)
-        for k in range(len(self.weights)):
+        return self.intercept + self.weighed(inputs, range(len(self.weights)))
+
+    def weighed(self, inputs: np.ndarray, columns: range) -> np.ndarray:
+        """Return what some of the inputs add to each row, against the median."""
+        total = np.zeros(len(inputs))
+        for k in columns:
             total += self.weights[k] * self._score(inputs[:, k], k)
         return total
 

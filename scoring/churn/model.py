@@ -16,7 +16,7 @@ import polars as pl
 
 from scoring.churn.blend import Blend
 from scoring.churn.parts import ModelFileError
-from scoring.churn.periods import LEADS, OWN, PERIOD, inputs_of
+from scoring.churn.periods import LEADS, OWN, PERIOD, inputs_of, own_of
 
 FORMAT = 2
 FARTHEST = 61  # periods: five years, begun ones too
@@ -56,8 +56,9 @@ class ChurnModel:
 
     def hazards(self, table: pl.DataFrame, periods: int = LEADS) -> np.ndarray:
         """Return accounts x periods: the chance to leave within each period for who is still there."""
-        leads = [sigmoid(self.blend.log_odds(inputs_of(table, self.columns, lead))) for lead in range(1, periods + 1)]
-        return np.column_stack(leads) if leads else np.empty((table.height, 0))
+        own = (own_of(table, lead) for lead in range(1, periods + 1))
+        odds = self.blend.log_odds_of_each(inputs_of(table, self.columns, 1), own)
+        return np.column_stack([sigmoid(each) for each in odds]) if odds else np.empty((table.height, 0))
 
     def survival(self, table: pl.DataFrame, days: Sequence[float]) -> np.ndarray:
         """Return accounts x days: the chance to be still there after so many days; falls with them.

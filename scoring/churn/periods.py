@@ -77,9 +77,17 @@ def useful_columns(history: pl.DataFrame) -> tuple[str, ...]:
 
 def inputs_of(table: pl.DataFrame, columns: Sequence[str], lead: int) -> np.ndarray:
     """Return accounts x (columns + `OWN`) for one period, `lead` = 1 being the first; an absent column is unknown."""
-    own = [renewals(table, lead), np.full(table.height, float(min(lead, LEADS)))]
-    both = np.column_stack([*(_numbers(table, name) for name in columns), *own])
-    return np.where(np.isfinite(both), both, np.nan)
+    both = np.empty((table.height, len(columns) + len(OWN)))
+    for place, name in enumerate(columns):
+        both[:, place] = _numbers(table, name)
+    both[:, -len(OWN) :] = own_of(table, lead)
+    both[~np.isfinite(both)] = np.nan
+    return both
+
+
+def own_of(table: pl.DataFrame, lead: int) -> np.ndarray:
+    """Return accounts x `OWN` for one period."""
+    return np.column_stack([renewals(table, lead), np.full(table.height, float(min(lead, LEADS)))])
 
 
 def renewals(table: pl.DataFrame, lead: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from scoring.churn.parts import ModelFileError
 
 NODE = ("feature", "threshold", "missing_left", "left", "right", "value", "count")
 MOST_NODES = 1000  # of one tree
+BLOCK = 1000  # rows that all trees look at while they are in the cache
 FEW_ROWS = 200_000  # below, threads that wait for each other cost more than they bring
 PARAMETERS: dict[str, Any] = {
     "max_iter": 150,
@@ -85,12 +86,14 @@ class Forest:
         from sklearn.ensemble._hist_gradient_boosting._predictor import _predict_from_raw_data
 
         rows = np.ascontiguousarray(inputs, dtype=np.float64)
-        total, one = np.full(len(rows), self.baseline), np.empty(len(rows))
+        total = np.full(len(rows), self.baseline)
         none, places = np.zeros((0, 8), dtype=np.uint32), np.zeros(rows.shape[1], dtype=np.uint32)
-        threads = 1 if len(rows) < FEW_ROWS else 2
-        for record in self._records:
-            _predict_from_raw_data(record, rows, none, none, places, threads, one)
-            total += one
+        for start in range(0, len(rows), BLOCK):
+            block, sum_ = rows[start : start + BLOCK], total[start : start + BLOCK]
+            one = np.empty(len(block))
+            for record in self._records:
+                _predict_from_raw_data(record, block, none, none, places, 1, one)
+                sum_ += one
         return total
 
     @cached_property

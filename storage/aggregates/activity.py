@@ -33,7 +33,7 @@ from storage.models import (
 
 SETTLED = 7  # days after which what is not dated no longer changes
 MONTHLY = ("cancellation", "competitor", "export", "legal", "budget", "complaint")
-QUARTERLY = ("roadmap", "upgrade")
+QUARTERLY = ("roadmap", "upgrade", "compliance")
 
 
 def tickets(as_of: date) -> Statement:

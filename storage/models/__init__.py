@@ -12,6 +12,7 @@ from storage.models.accounts import (
 )
 from storage.models.activity import Interaction, Invoice, ServiceRecord, SurveyResponse, Ticket
 from storage.models.base import ImportedRow, UtcDateTime, WorkspaceRow
+from storage.models.growth import Opportunity, OpportunityState, PremiumTrial, TrialState
 from storage.models.operations import (
     Audit,
     ConversationTurn,
@@ -64,8 +65,11 @@ __all__ = [
     "JobPeriod",
     "Mention",
     "ModelVersion",
+    "Opportunity",
+    "OpportunityState",
     "Outbox",
     "Prediction",
+    "PremiumTrial",
     "Role",
     "ScoringRun",
     "ServiceRecord",
@@ -78,6 +82,7 @@ __all__ = [
     "Subscription",
     "SurveyResponse",
     "Ticket",
+    "TrialState",
     "User",
     "UtcDateTime",
     "Work",

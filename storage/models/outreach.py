@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Index, UniqueConstraint
+from sqlalchemy import JSON, Index, UniqueConstraint, false
 from sqlmodel import Field
 
 from storage.models.base import UtcDateTime, WorkspaceRow
@@ -55,6 +55,10 @@ class Draft(WorkspaceRow, table=True):
     snoozed_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     reason: str | None = Field(default=None, max_length=1000)
     cards: list[list[str]] = Field(default_factory=list, sa_type=JSON)
+    # The lowest role that may approve it, and whether that must be somebody else than who asked for it.
+    approver_role: str = Field(default="csm", max_length=10, sa_column_kwargs={"server_default": "csm"})
+    four_eyes: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    offer: str | None = Field(default=None, max_length=40)
 
 
 class Approval(WorkspaceRow, table=True):

@@ -27,7 +27,8 @@ QUIET: dict[str, Any] = {
     "contract_days_left": 215, "contract_use": 0.5, "milestone_satisfaction_365d": 4,
     "service_satisfaction_365d": 4, "open_proposals": 0, "referrals_365d": 0, "cancellation_mentions_30d": 0,
     "competitor_mentions_30d": 0, "export_mentions_30d": 0, "legal_mentions_30d": 0, "budget_mentions_30d": 0,
-    "complaint_mentions_30d": 0, "roadmap_mentions_90d": 0, "upgrade_mentions_90d": 0, "health": 85,
+    "complaint_mentions_30d": 0, "roadmap_mentions_90d": 0, "upgrade_mentions_90d": 0,
+    "compliance_mentions_90d": 0, "health": 85,
     "health_change_1d": 0, "health_change_7d": 0, "loss_probability": 0.05,
     "industry": "saas", "segment": "smb", "plan": "starter", "status": "active", "band": "healthy",
 }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Expansion: offers as data, opportunities by rule, propensity learned from history, advice on price."""
