@@ -3,6 +3,7 @@
 import gc
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from cachetools import TTLCache
@@ -14,6 +15,7 @@ from bot.delivery import DeliveryWorker
 from bot.messages import Messenger
 from bot.settings import Settings
 from bot.work import Queue
+from scoring.expansion.offers import OFFERS
 from scoring.scorecard import Scorecards
 from storage.database import Database
 from storage.models import Workspace
@@ -56,7 +58,14 @@ class Core:
             email_from=self.settings.email_from,
             clock=self.clock,
             time_zone=zone,
+            offers_file=self._offers_file(workspace_id),
         )
+
+    def _offers_file(self, workspace_id: str) -> Path:
+        """The workspace's own offers, those of the whole installation, or the sample."""
+        folder = self.settings.data_dir
+        own = (folder / "offers" / f"{workspace_id}.toml", folder / "offers.toml")
+        return next((file for file in own if file.is_file()), OFFERS)
 
     def contexts(self) -> list[Context]:
         """One context per workspace, acting as Tend itself."""

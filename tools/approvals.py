@@ -10,7 +10,8 @@ from storage.database import changed_one
 from storage.models import Approval, Audit, Draft, DraftState, Outbox, Role
 from tools.context import Context
 from tools.drafts import DraftCard, content_hash, draft_card
-from tools.errors import StaleError, UserError
+from tools.errors import NotAllowedError, StaleError, UserError
+from tools.opportunities import mark_proposed
 
 LONGEST_BODY, LONGEST_SUBJECT = 20_000, 200
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{%|\[(?:name|company|first name|your name|insert[^\]]*)\]", re.I)
@@ -46,8 +47,11 @@ def approve(ctx: Context, draft_id: int, seen_hash: str) -> DraftCard:
     ctx.require(Role.CSM)
     with ctx.session() as session:
         draft = _load(session, draft_id)
+        _may_approve(ctx, draft)
         _check_text(draft.subject, draft.body)
         _decide(ctx, session, draft, seen_hash, DraftState.APPROVED, None)
+        if draft.offer:
+            mark_proposed(session, draft)
         session.add(
             Outbox(
                 draft_id=draft_id,
@@ -58,6 +62,15 @@ def approve(ctx: Context, draft_id: int, seen_hash: str) -> DraftCard:
         )
         session.commit()
         return draft_card(session, _load(session, draft_id))
+
+
+def _may_approve(ctx: Context, draft: Draft) -> None:
+    """Refuse who may not approve this draft: too low a role, or the one who asked where a second pair is needed."""
+    ctx.require(Role(draft.approver_role))
+    if draft.four_eyes and ctx.actor.email == draft.created_by:
+        raise NotAllowedError(
+            f"This offer goes beyond what you may give alone: another {draft.approver_role} has to approve it."
+        )
 
 
 def reject(ctx: Context, draft_id: int, seen_hash: str, reason: str) -> DraftCard:

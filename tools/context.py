@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import lru_cache
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from scoring.declared import DeclaredError
+from scoring.expansion.offers import OFFERS, Rules, load_rules
 from scoring.scorecard import Scorecards
 from storage.database import Database
 from storage.models import Role, User
 from storage.usage import UsageStore
-from tools.errors import NotAllowedError
+from tools.errors import NotAllowedError, UserError
 
 Clock = Callable[[], datetime]
 RANKS = {role: rank for rank, role in enumerate(Role)}
@@ -38,6 +42,12 @@ class Actor:
 SYSTEM = Actor(email="tend", name="Tend", role=Role.ADMIN)
 
 
+@lru_cache(maxsize=64)
+def _offers(file: Path, changed: int) -> Rules:
+    """The offers of a file; `changed` makes it be read again."""
+    return load_rules(file)
+
+
 @dataclass(frozen=True)
 class Context:
     """The surroundings of one call. Time is a parameter: nothing below reads a clock of its own."""
@@ -50,6 +60,19 @@ class Context:
     email_from: str
     clock: Clock = system_clock
     time_zone: str = "UTC"
+    offers_file: Path = OFFERS
+
+    @property
+    def offers(self) -> Rules:
+        """The workspace's offers.
+
+        Raises:
+            UserError: the file cannot be used; the message says where and why.
+        """
+        try:
+            return _offers(self.offers_file, self.offers_file.stat().st_mtime_ns)
+        except (DeclaredError, OSError) as error:
+            raise UserError(f"The offers cannot be read: {error}") from error
 
     def session(self) -> Session:
         """Open a session that sees this workspace only."""

@@ -52,6 +52,8 @@ class DraftCard(Result):
     state: DraftState = DraftState.DRAFTED
     expires_at: datetime = datetime.min
     note: str = ""
+    approver_role: str = "csm"
+    four_eyes: bool = False
     cards: tuple[tuple[str, str], ...] = ()
 
 
@@ -66,21 +68,21 @@ def draft_outreach(
         request_key: makes a repeated request return the first draft.
     """
     with ctx.session() as session:
-        known = _drafted(session, request_key)
+        known = earlier_draft(session, request_key)
         if known:
             return draft_card(session, known)
         as_of = scored_day(ctx, session)
         found = resolve_account(session, account, as_of)
         facts = message_facts(ctx, session, found, as_of)
         template = templates()[purpose or suggest_purpose(facts)]
-        draft = _compose(ctx, session, found, facts, template, as_of)
+        draft = compose(ctx, session, found, facts, template, as_of)
         draft.request_key = request_key
         session.add(draft)
         try:
             session.commit()
         except IntegrityError:  # the same request, answered at the same moment
             session.rollback()
-            draft = _drafted(session, request_key) or draft
+            draft = earlier_draft(session, request_key) or draft
         return draft_card(session, draft)
 
 
@@ -152,6 +154,8 @@ def draft_card(session: Session, draft: Draft) -> DraftCard:
         state=DraftState(draft.state),
         expires_at=draft.expires_at,
         note=draft.reason or "",
+        approver_role=draft.approver_role,
+        four_eyes=draft.four_eyes,
         cards=tuple((channel, ts) for channel, ts in draft.cards),
     )
 
@@ -162,16 +166,21 @@ def quoted(text: str) -> str:
     return plain if len(plain) <= QUOTE_LENGTH else plain[: QUOTE_LENGTH - 1].rstrip() + "…"
 
 
-def _drafted(session: Session, request_key: str | None) -> Draft | None:
-    """What the same request has drafted before."""
+def earlier_draft(session: Session, request_key: str | None) -> Draft | None:
+    """Return what the same request has drafted before."""
     if request_key is None:
         return None
     return session.exec(select(Draft).where(Draft.request_key == request_key)).first()
 
 
-def _compose(
+def compose(
     ctx: Context, session: Session, account: Account, facts: dict[str, Any], template: Template, as_of: date
 ) -> Draft:
+    """Write a message to the fitting contact from a template and what is true of the account.
+
+    Raises:
+        UserError: nobody can be written to, or too little is known to write anything personal.
+    """
     contact = queries.best_contact(session, account.id or 0, template.roles)
     if contact is None or not contact.email:
         raise UserError(

@@ -83,5 +83,6 @@ def day(value: date | None) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """Show a count with its noun: 1 account, 2 accounts."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """Show a count with its noun: 1 account, 2 accounts, 3 opportunities."""
+    many = f"{noun[:-1]}ies" if noun.endswith("ty") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else many}"

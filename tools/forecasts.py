@@ -7,20 +7,21 @@ import structlog
 from sqlmodel import Session, col, select
 
 from scoring.churn.model import ChurnModel, ModelFileError
+from scoring.expansion.propensity import chances
 from storage.database import insert_frame
 from storage.models import ModelVersion, Prediction
 from tools.context import Context
 from tools.errors import UserError
 
-CHURN = "churn"
+CHURN, GROWTH = "churn", "expansion"  # kinds of models
 CHAMPION, CHALLENGER, RETIRED = "champion", "challenger", "retired"
 FORECAST_DAYS = (30, 60, 90)
 log = structlog.get_logger()
 
 
-def champion(session: Session) -> ModelVersion | None:
+def champion(session: Session, kind: str = CHURN) -> ModelVersion | None:
     """Return the version that forecasts; None before a model was good enough."""
-    mine = (ModelVersion.kind == CHURN, ModelVersion.state == CHAMPION)
+    mine = (ModelVersion.kind == kind, ModelVersion.state == CHAMPION)
     return session.exec(select(ModelVersion).where(*mine)).first()
 
 
@@ -33,7 +34,9 @@ def read_model(version: ModelVersion) -> ChurnModel:
     try:
         return ChurnModel.from_text(version.model)
     except ModelFileError as error:
-        raise UserError(f"Churn model {version.number}: {error} (`python -m bot train`).") from error
+        raise UserError(
+            f"{version.kind.capitalize()} model {version.number}: {error} (`python -m bot train`)."
+        ) from error
 
 
 def store_forecasts(session: Session, table: pl.DataFrame, as_of: date) -> int:
@@ -59,6 +62,19 @@ def store_forecasts(session: Session, table: pl.DataFrame, as_of: date) -> int:
     frame = frame.with_columns(columns)
     insert_frame(session, Prediction, frame, unless=("day", "account_id"))
     return frame.height
+
+
+def growth_chances(session: Session, table: pl.DataFrame) -> pl.DataFrame | None:
+    """Return `account_id, chance` to grow within a quarter; None without a model that can be read."""
+    version = champion(session, GROWTH)
+    if version is None or table.is_empty():
+        return None
+    try:
+        model = read_model(version)
+    except UserError as error:
+        log.error("growth_model_unreadable", reason=str(error))
+        return None
+    return table.select("account_id").with_columns(pl.Series("chance", chances(model, table)))
 
 
 def model_versions(ctx: Context) -> list[ModelVersion]:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import polars as pl
+import structlog
 from sqlmodel import Session, col, select
 
 from scoring.baselines import baselines
@@ -22,11 +23,13 @@ from storage import queries
 from storage.aggregates import NEWEST, aggregates
 from storage.database import insert_frame, insert_new
 from storage.freshness import USAGE_ARRIVES, described_day, newest_usage
-from storage.models import Account, ScoringRun, Snapshot
+from storage.models import Account, Prediction, ScoringRun, Snapshot
 from storage.queries import read_frame
 from tools.context import Context
-from tools.forecasts import store_forecasts
+from tools.errors import UserError
+from tools.forecasts import growth_chances, store_forecasts
 from tools.mentions import scan_mentions
+from tools.opportunities import update_opportunities
 from tools.signals import update_signals
 
 LOSS_HORIZON = 60  # days: the default report is 30-60 days of early warning
@@ -38,6 +41,7 @@ SOURCE_OF = {name: feature.source for name, feature in CATALOGUE.items()}
 SCORES = ("health", "health_change_1d", "health_change_7d", "loss_probability")
 SCORED = ("account_id", "scorecard", "value")
 Progress = Callable[[int, int], None]
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,22 @@ def score_day(ctx: Context, usage: Any, as_of: date, signals: bool = True) -> in
         scored = score_all(ctx.scorecards, features)
         around = [{"freshness": dated, "baselines": baselines(features, health)} for health in scored]
         stored = [_store(ctx, session, health, as_of, each) for health, each in zip(scored, around, strict=True)]
+        measured = with_measures(features, collected, usage_day(newest, as_of))
+        store_forecasts(session, measured, as_of)
         if signals and stored:
             table = _with_scores(session, features, pl.concat(stored), as_of)
             update_signals(ctx, session, as_of, table, declared_signals(), source_of=SOURCE_OF, freshness=fresh)
-        store_forecasts(session, with_measures(features, collected, usage_day(newest, as_of)), as_of)
+            _offer(ctx, session, table, measured, as_of)
         session.commit()
     return features.height
+
+
+def _offer(ctx: Context, session: Session, table: pl.DataFrame, measured: pl.DataFrame, as_of: date) -> None:
+    """Find the day's opportunities; offers that cannot be read stop nothing else."""
+    try:
+        update_opportunities(ctx, session, table, as_of, growth_chances(session, measured))
+    except UserError as error:
+        log.error("no_opportunities", reason=str(error))
 
 
 def _read_at_once(
@@ -162,8 +176,11 @@ def declared_signals() -> Signals:
 
 def _with_scores(session: Session, features: pl.DataFrame, stored: pl.DataFrame, as_of: date) -> pl.DataFrame:
     """Add to the features of a day the scores that signals ask for."""
-    now = stored.select("account_id", "band", "loss_probability", pl.col("value").alias("health"))
-    table = features.join(now, on="account_id", how="left")
+    told = read_frame(session, Prediction, ("account_id", "within_60"), col(Prediction.day) == as_of)
+    now = stored.select("account_id", "scorecard", "band", "loss_probability", pl.col("value").alias("health"))
+    best = pl.coalesce("within_60", "loss_probability").alias("loss_probability")
+    both = now.join(told, on="account_id", how="left").with_columns(best).drop("within_60")
+    table = features.join(both, on="account_id", how="left")
     for days in (1, 7):
         before = read_frame(session, Snapshot, SCORED, Snapshot.day == as_of - timedelta(days=days))  # type: ignore[arg-type]
         same = before.join(stored, on=["account_id", "scorecard"], how="semi")  # a switched card is no change

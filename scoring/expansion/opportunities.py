@@ -127,18 +127,43 @@ def _blockers(rules: Rules, rows: pl.DataFrame) -> pl.Series:
     ).to_series()
 
 
+def growth_scores(rules: Rules, table: pl.DataFrame) -> pl.Series:
+    """Return the best score of any growth offer for each row, 0 where none is possible: what the model is held to."""
+    rows = prepared(table)
+    signs = rows.select(expr.fill_null(False).alias(str(k)) for k, expr in enumerate(rules.signs))
+    best = pl.lit(0.0)
+    for offer, possible in zip(rules.book.offers, rules.possible, strict=True):
+        if offer.type in GROWTH:
+            score = pl.when(_audience(offer, possible)).then(_score(rules, offer)).otherwise(0.0)
+            best = pl.max_horizontal(best, score)
+    return rows.hstack(signs).select(best.alias("score")).to_series()
+
+
+def _audience(offer: Offer, possible: pl.Expr) -> pl.Expr:
+    audience = pl.col("plan").is_in(offer.plans) & possible
+    if offer.sub_segments:
+        audience &= pl.col("sub_segment").is_in(offer.sub_segments)
+    return audience.fill_null(False)
+
+
+def _counted(rules: Rules, offer: Offer) -> list[int]:
+    """Which points count for an offer."""
+    return [k for k, p in enumerate(rules.evidence.points) if not p.types or offer.type in p.types]
+
+
+def _score(rules: Rules, offer: Offer) -> pl.Expr:
+    score = pl.lit(offer.points)
+    for k in _counted(rules, offer):
+        score += pl.col(str(k)) * rules.evidence.points[k].points
+    return score.clip(0, 100)
+
+
 def _of_offer(
     rules: Rules, offer: Offer, possible: pl.Expr, rows: pl.DataFrame, signs: pl.DataFrame, blocked: pl.Series
 ) -> pl.DataFrame:
-    audience = pl.col("plan").is_in(offer.plans) & possible.fill_null(False)
-    if offer.sub_segments:
-        audience &= pl.col("sub_segment").is_in(offer.sub_segments)
-    mine = rows.select(audience.fill_null(False)).to_series()
-    counted = [k for k, p in enumerate(rules.evidence.points) if not p.types or offer.type in p.types]
-    score = pl.lit(offer.points)
-    for k in counted:
-        score += pl.col(str(k)) * rules.evidence.points[k].points
-    scores = signs.select(score.clip(0, 100).alias("score")).to_series()
+    counted = _counted(rules, offer)
+    mine = rows.select(_audience(offer, possible)).to_series()
+    scores = signs.select(_score(rules, offer).alias("score")).to_series()
     kept = (mine & (scores >= LEAST)).arg_true()
     part, signed = rows[kept], signs[kept]
     if part.is_empty():

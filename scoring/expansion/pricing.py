@@ -57,7 +57,7 @@ def advise(rules: Rules, offer: Offer, account: pl.DataFrame, list_price: float 
         approver=approver_of(policy, discount),
         list_price=list_price,
         price=None if list_price is None else round(list_price * (1 - discount), 2),
-        margin=margin_after(policy, discount),
+        margin=margin_after(policy.margin, discount),
         margin_before=policy.margin,
         market=policy.market.get(offer.to or row["plan"][0] or ""),
     )
@@ -76,6 +76,6 @@ def approver_of(policy: Policy, discount: float) -> str:
     return next(able, RANKS[-1])
 
 
-def margin_after(policy: Policy, discount: float) -> float:
+def margin_after(margin: float, discount: float) -> float:
     """Share of the reduced price that is left after a cost that stays the same."""
-    return 1 - (1 - policy.margin) / (1 - discount)
+    return 1 - (1 - margin) / (1 - discount)

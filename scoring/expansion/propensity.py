@@ -6,8 +6,8 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from scoring.churn.blend import Blend, fit_blend
-from scoring.churn.model import sigmoid
+from scoring.churn.blend import fit_blend
+from scoring.churn.model import ChurnModel
 from scoring.churn.periods import inputs_of, useful_columns
 from scoring.churn.training import TooLittleDataError
 from scoring.honesty import Estimate, bootstrap, weighted_auc
@@ -16,18 +16,6 @@ HORIZON = 90  # days
 FEWEST_GROWN = 30  # accounts that grew with features from before
 LATE = 0.25  # share of the days, the newest, that calibrate
 HELD_OUT = 180  # days of origins that a judgement rests on
-
-
-@dataclass(frozen=True)
-class Propensity:
-    """The chance to grow within `HORIZON` days, from the same features that churn is forecast from."""
-
-    columns: tuple[str, ...]
-    blend: Blend
-
-    def chances(self, table: pl.DataFrame) -> np.ndarray:
-        """Return the chance of each account of a feature table."""
-        return sigmoid(self.blend.log_odds(inputs_of(table, self.columns, 1)))
 
 
 @dataclass(frozen=True)
@@ -70,8 +58,8 @@ def labelled(history: pl.DataFrame, events: pl.DataFrame, until: date, horizon: 
     return joined.with_columns(near.fill_null(False).alias("grew")).drop("on", "_before", strict=False)
 
 
-def fit_propensity(history: pl.DataFrame, events: pl.DataFrame, until: date) -> Propensity:
-    """Fit on what was known until a day.
+def fit_propensity(history: pl.DataFrame, events: pl.DataFrame, until: date) -> ChurnModel:
+    """Fit on what was known until a day; `chances` reads the result.
 
     Raises:
         TooLittleDataError: with the counts.
@@ -89,7 +77,12 @@ def fit_propensity(history: pl.DataFrame, events: pl.DataFrame, until: date) -> 
     first = distinct[min(int(len(distinct) * (1 - LATE)), len(distinct) - 1)]
     early = days + np.timedelta64(HORIZON, "D") <= first
     blend = fit_blend(inputs_of(rows, columns, 1), grew, np.ones(len(grew)), early, days >= first)
-    return Propensity(columns, blend)
+    return ChurnModel(columns, blend)
+
+
+def chances(model: ChurnModel, table: pl.DataFrame) -> np.ndarray:
+    """Return each account's chance to grow within `HORIZON` days: the model knows this one period only."""
+    return model.hazards(table, 1)[:, 0]
 
 
 def judge(history: pl.DataFrame, events: pl.DataFrame, until: date, rule: pl.Expr | None = None) -> Judged:
@@ -106,14 +99,14 @@ def judge(history: pl.DataFrame, events: pl.DataFrame, until: date, rule: pl.Exp
     later = labelled(history.filter(pl.col("day") > cutoff), events, until)
     if later.is_empty():
         raise TooLittleDataError("no day of the history has outcomes after it")
-    chances = model.chances(later)
+    told = chances(model, later)
     scored = later.select("account_id", "grew", *([rule.alias("rule")] if rule is not None else [])).with_columns(
-        pl.Series("model", chances)
+        pl.Series("model", told)
     )
     return Judged(
         _auc(scored, "model"),
         _auc(scored, "rule") if rule is not None else None,
-        float(chances.mean()),
+        float(told.mean()),
         float(later["grew"].to_numpy().mean()),
         later.height,
         int(later["grew"].sum()),

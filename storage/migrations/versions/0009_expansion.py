@@ -71,15 +71,13 @@ def upgrade() -> None:
         sqlite_where=going,
         postgresql_where=going,
     )
-    with op.batch_alter_table("draft") as draft:
-        draft.add_column(sa.Column("approver_role", sa.String(length=10), nullable=False, server_default="csm"))
-        draft.add_column(sa.Column("four_eyes", sa.Boolean(), nullable=False, server_default=sa.false()))
-        draft.add_column(sa.Column("offer", sa.String(length=40), nullable=True))
+    op.add_column("draft", sa.Column("approver_role", sa.String(length=10), nullable=False, server_default="csm"))
+    op.add_column("draft", sa.Column("four_eyes", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("draft", sa.Column("offer", sa.String(length=40), nullable=True))
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("draft") as draft:
-        for name in ("offer", "four_eyes", "approver_role"):
-            draft.drop_column(name)
+    for name in ("offer", "four_eyes", "approver_role"):
+        op.drop_column("draft", name)
     op.drop_table("premium_trial")
     op.drop_table("opportunity")
