@@ -176,9 +176,10 @@ def _of(kind: type[K], documents: dict[str, Known]) -> dict[str, K]:
 
 def _wrong_template(play: Play, there: dict[str, Template]) -> str | None:
     """The first step that names a message which is not there, or one for another channel."""
-    for step, name in [(step, name) for step in play.steps for name in step.templates]:
-        if name not in there:
-            return f"steps.{step.id}: there is no template '{name}'{nearest(name, there)}"
-        if there[name].channel != step.channel:
-            return f"steps.{step.id}: '{name}' is for {there[name].channel}, and the step for {step.channel}"
+    for step in play.steps:
+        for name in step.templates:
+            if name not in there:
+                return f"steps.{step.id}: there is no template '{name}'{nearest(name, there)}"
+            if there[name].channel != step.channel:
+                return f"steps.{step.id}: '{name}' is for {there[name].channel}, and the step for {step.channel}"
     return None
