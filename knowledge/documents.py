@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 import yaml
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 
 from knowledge.front_matter import LOADER, DocumentError, Known, checked, nearest, read_document
@@ -156,6 +156,10 @@ def _library(stamped: tuple[Stamped, ...]) -> Library:
         else:
             documents[found.id], files[found.id] = found, stamp[0]
     there = _of(Template, documents)
+    for template in tuple(there.values()):
+        if problem := _wrong_words(template):
+            errors.append(f"{files.pop(template.id).name}: {problem}")
+            del documents[template.id], there[template.id]
     for play in _of(Play, documents).values():
         if problem := _wrong_template(play, there):
             errors.append(f"{files.pop(play.id).name}: {problem}")
@@ -172,6 +176,19 @@ def _library(stamped: tuple[Stamped, ...]) -> Library:
 
 def _of(kind: type[K], documents: dict[str, Known]) -> dict[str, K]:
     return {name: found for name, found in documents.items() if isinstance(found, kind)}
+
+
+def _wrong_words(template: Template) -> str | None:
+    """The first observation that there is not, or a text that cannot be filled."""
+    for name in template.observations:
+        if name not in observations():
+            return f"observations: there is no observation '{name}'{nearest(name, observations())}"
+    try:
+        _JINJA.parse(template.subject)
+        _JINJA.parse(template.body)
+    except TemplateSyntaxError as error:
+        return f"the text cannot be filled: {error.message} (line {error.lineno} below the front matter)"
+    return None
 
 
 def _wrong_template(play: Play, there: dict[str, Template]) -> str | None:

@@ -52,7 +52,7 @@ def checked(kind: type[M], values: Any, where: str, node: Any = None) -> M:
         said = SAID.get(first["type"], first["msg"].removeprefix("Value error, "))
         said = said.format(input=first["input"], **first.get("ctx", {})) if first["type"] in SAID else said
         line = f", line {_line(node, path)}" if node is not None else ""
-        near = nearest(str(path[-1]), _keys(kind, path)) if first["type"] in ("extra_forbidden", "missing") else ""
+        near = nearest(str(path[-1]), _keys(kind, path)) if first["type"] == "extra_forbidden" else ""
         key = ".".join(str(part) for part in path)
         raise DocumentError(f"{where}: {key}{': ' * bool(key)}{said}{line}{near}") from error
 
