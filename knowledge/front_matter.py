@@ -49,8 +49,8 @@ def checked(kind: type[M], values: Any, where: str, node: Any = None) -> M:
     except ValidationError as error:
         first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         path = first["loc"]
-        said = SAID.get(first["type"], first["msg"].removeprefix("Value error, "))
-        said = said.format(input=first["input"], **first.get("ctx", {})) if first["type"] in SAID else said
+        ours = SAID.get(first["type"])
+        said = ours.format(**first, **first.get("ctx", {})) if ours else first["msg"].removeprefix("Value error, ")
         line = f", line {_line(node, path)}" if node is not None else ""
         near = nearest(str(path[-1]), _keys(kind, path)) if first["type"] == "extra_forbidden" else ""
         key = ".".join(str(part) for part in path)

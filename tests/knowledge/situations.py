@@ -131,7 +131,7 @@ TIMINGS = {
     "low_score_critical": [("2h", "email"), ("24h", "call"), ("48h", "email")],
     "business_first_month": [("24h", "call")],
     "power_user_campaign": [("24h", "email"), ("3d", "in_app"), ("7d", "email"), ("14d", "call")],
-    "onboarding_setup": [("0h", "email"), ("7d", "call"), ("14d", "task"), ("30d", "email")],
+    "onboarding_setup": [("0h", "email"), ("7d", "call"), ("14d", "task"), ("30d", "call")],
 }
 # play -> the words of its trigger or audience that carry a threshold.
 THRESHOLDS = {

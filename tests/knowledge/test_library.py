@@ -264,6 +264,13 @@ def test_a_removed_file_is_gone(folder: Path) -> None:
     assert library([folder]).plays == {}
 
 
+def test_reading_everything_takes_well_under_a_second() -> None:
+    files = list(library().files.values())
+    started = time.perf_counter()
+    assert len([read_document(file) for file in files]) > 150
+    assert time.perf_counter() - started < 1
+
+
 def test_the_bundled_library_is_there() -> None:
     found = library()
     assert found.errors == ()

@@ -155,6 +155,29 @@ def test_everything_is_to_be_reviewed_on_a_day_that_a_test_can_pass() -> None:
         assert document.review_by > date(2026, 11, 1)
 
 
+def test_one_new_customer_is_welcomed_once() -> None:
+    """Several plays begin on the first day; each plan and segment gets one first message by email."""
+    new = {"status": "active", "tenure_days": 0.0}
+    plans = [{"plan": plan} for plan in ("starter", "professional", "business", "enterprise", "their own")]
+    segments = [{"plan": "starter", "sub_segment": s} for s in ("individual_miner", "mining_farm", "crypto_trader")]
+    trial = {"plan": "trial", "status": "trial"}
+    for who in (*plans, *segments, trial, trial | {"sub_segment": "crypto_trader"}):
+        row = pl.DataFrame([new | who], schema=COLUMNS)
+        first = [
+            step.template
+            for play in PLAYS.values()
+            if not play.trigger.signals and holds(row, play.trigger.when) and holds(row, play.audience)
+            for step in play.steps
+            if step.hours == 0 and step.channel == "email" and holds(row, step.when)
+        ]
+        assert len(first) <= 1, (who, first)
+        assert first or who["plan"] in ("business", "enterprise"), who  # there the management rings first
+
+
+def holds(row: pl.DataFrame, text: str | None) -> bool:
+    return text is None or bool(row.select(predicate(text, COLUMNS)[0].alias("holds"))["holds"][0])
+
+
 # ── messages ──
 
 
