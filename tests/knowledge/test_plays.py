@@ -148,6 +148,13 @@ def test_a_way_to_stop_it_is_in_every_play() -> None:
         assert {"opt_out", "person", "left_audience"} <= set(play.stop), play.id
 
 
+def test_a_reply_ends_a_campaign_but_no_promise_of_ours() -> None:
+    promised = ("retention_moderate", "retention_critical", "low_score_critical", "support_escalation", "nps_detractor")
+    assert not any("reply" in PLAYS[name].stop for name in promised)
+    campaigns = [name for name in PLAYS if name.startswith((*EXPANSION, "win_back", "survey_", "referral"))]
+    assert all("reply" in PLAYS[name].stop for name in campaigns)
+
+
 def test_everything_is_to_be_reviewed_on_a_day_that_a_test_can_pass() -> None:
     for document in (*PLAYS.values(), *CASES.values(), *ARTICLES.values(), *TEMPLATES.values()):
         assert not document.expired(document.review_by)
