@@ -59,7 +59,7 @@ def checked(kind: type[M], values: Any, where: str, node: Any = None) -> M:
 
 def _split(file: Path) -> tuple[str, str]:
     try:
-        parts = file.read_text("utf-8").split("---\n", 2)
+        parts = file.read_text("utf-8-sig").split("---\n", 2)
     except UnicodeDecodeError as error:
         raise DocumentError(f"{file.name}: this is not UTF-8 text: save it as UTF-8") from error
     if len(parts) != 3 or parts[0]:
@@ -75,12 +75,24 @@ def _parsed(head: str, name: str) -> tuple[Any, dict[str, Any]]:
         if not isinstance(node, yaml.MappingNode):
             raise DocumentError(f"{name}: the front matter holds no keys")
         _no_key_twice(node, name)
-        return node, loader.construct_document(node)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + FIRST_LINE if error.problem_mark else FIRST_LINE
-        raise DocumentError(f"{name}: this is no YAML: {error.problem}, line {line}") from error
+        values: dict[str, Any] = loader.construct_document(node)
+    except yaml.YAMLError as error:
+        raise DocumentError(f"{name}: this is no YAML: {_problem(error)}") from error
+    except ValueError as error:  # such as a day that no calendar has
+        raise error if isinstance(error, DocumentError) else DocumentError(f"{name}: {error}") from error
     finally:
         loader.dispose()
+    if "body" in values:
+        raise DocumentError(
+            f"{name}: body: unknown key, line {_line(node, ('body',))}: write it below the front matter"
+        )
+    return node, values
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"{error.problem}, line {error.problem_mark.line + FIRST_LINE}"
+    return str(error).splitlines()[0]
 
 
 def _no_key_twice(node: yaml.Node, name: str) -> None:

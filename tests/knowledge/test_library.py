@@ -1,10 +1,13 @@
 """Documents with a mistake are refused with file, key, line and what to write instead, and do not stop the others."""
 
 import os
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from knowledge.documents import BUNDLED, DocumentError, library, read_folder
 from knowledge.front_matter import read_document
@@ -147,6 +150,11 @@ MISTAKES = {
     "an unknown kind": ("kind: play", "kind: plai", "kind: write one of play, case_study, article, template, line 2"),
     "a bad delay": ("after: 4h", "after: 4 hours", "steps.0.after: '4 hours' is not of the right form"),
     "a bad date": ("review_by: 2027-06-30", "review_by: soon", "review_by: Input should be a valid date"),
+    "a day that there is not": ("review_by: 2027-06-30", "review_by: 2027-13-45", "month must be in 1..12"),
+    "a body among the keys": ("urgency: soon", "urgency: soon\nbody: x", "body: unknown key, line 8"),
+    "a character that YAML refuses": ("title: Mine", "title: M\x07ine", "this is no YAML"),
+    "a tag of Python": ("title: Mine", "title: !!python/name:os.system x", "this is no YAML: could not determine"),
+    "a key that is a number": ("title: Mine", "title: Mine\n1: 2", "1: "),
     "an unknown channel": ("channel: call", "channel: fax", "steps.1.channel: Input should be 'email', 'slack'"),
     "an unknown owner": ("owner: csm", "owner: boss", "owner: Input should be 'csm', 'cs_manager'"),
     "no predicate": ("\"status = 'active'\"", "status is active!", "audience: this is no SQL predicate"),
@@ -195,6 +203,21 @@ def test_a_file_that_is_no_text_is_told(folder: Path) -> None:
     documents, errors = read_folder(folder)
     assert errors == ["bad.md: this is not UTF-8 text: save it as UTF-8"]
     assert {document.id for document in documents} == {"hello", "mine", "case"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(where=st.integers(0, PLAY.index("## Why")), cut=st.integers(0, 30), put=st.text(max_size=20))
+def test_whatever_is_typed_by_mistake_is_told_and_never_stops_the_reading(where: int, cut: int, put: str) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "mine.md"
+        file.write_bytes((PLAY[:where] + put + PLAY[where + cut :]).encode("utf-8", "surrogatepass"))
+        documents, errors = read_folder(Path(name))
+        assert len(documents) + len(errors) == 1
+
+
+def test_a_mark_of_byte_order_and_foreign_line_ends_do_no_harm(folder: Path) -> None:
+    (folder / "mine.md").write_bytes(b"\xef\xbb\xbf" + PLAY.replace("\n", "\r\n").encode())
+    assert library([folder]).errors == ()
 
 
 def test_two_documents_with_one_id_are_told_with_both_files(
