@@ -144,6 +144,23 @@ def _read(file: Path, _written: int, _size: int) -> Known | str:
 
 @lru_cache(maxsize=16)
 def _library(stamped: tuple[Stamped, ...]) -> Library:
+    documents, files, errors = _by_id(stamped)
+    for broken in (_broken_templates, _broken_plays):  # in this order: a play needs its templates
+        for name, problem in list(broken(documents)):
+            errors.append(f"{files.pop(name).name}: {problem}")
+            del documents[name]
+    return Library(
+        plays=_of(Play, documents),
+        cases=_of(CaseStudy, documents),
+        articles=_of(Article, documents),
+        templates=_of(Template, documents),
+        files=files,
+        errors=tuple(errors),
+    )
+
+
+def _by_id(stamped: tuple[Stamped, ...]) -> tuple[dict[str, Known], dict[str, Path], list[str]]:
+    """Every document by its id, where it stands, and what is wrong with the others."""
     documents: dict[str, Known] = {}
     files: dict[str, Path] = {}
     errors: list[str] = []
@@ -155,23 +172,20 @@ def _library(stamped: tuple[Stamped, ...]) -> Library:
             errors.append(f"{stamp[0]}: id: '{found.id}' is the id of {files[found.id]} already: give one another id")
         else:
             documents[found.id], files[found.id] = found, stamp[0]
-    there = _of(Template, documents)
-    for template in tuple(there.values()):
+    return documents, files, errors
+
+
+def _broken_templates(documents: dict[str, Known]) -> Iterator[tuple[str, str]]:
+    for template in _of(Template, documents).values():
         if problem := _wrong_words(template):
-            errors.append(f"{files.pop(template.id).name}: {problem}")
-            del documents[template.id], there[template.id]
+            yield template.id, problem
+
+
+def _broken_plays(documents: dict[str, Known]) -> Iterator[tuple[str, str]]:
+    there = _of(Template, documents)
     for play in _of(Play, documents).values():
         if problem := _wrong_template(play, there):
-            errors.append(f"{files.pop(play.id).name}: {problem}")
-            del documents[play.id]
-    return Library(
-        plays=_of(Play, documents),
-        cases=_of(CaseStudy, documents),
-        articles=_of(Article, documents),
-        templates=there,
-        files=files,
-        errors=tuple(errors),
-    )
+            yield play.id, problem
 
 
 def _of(kind: type[K], documents: dict[str, Known]) -> dict[str, K]:
