@@ -177,8 +177,8 @@ class Play(Document):
     Args:
         urgency: immediate within 24 hours, soon within 1-7 days, planned within 7-30 days, routine otherwise.
         audience: a predicate; an account that it no longer holds for leaves the play.
-        goal: a predicate that ends the play as successful, and with which it does not even start; without one it
-            ends with its last step.
+        goal: a predicate that ends the play as successful, asked before the audience is; an account for which it
+            holds already does not start. Without a goal the play ends with its last step.
         goal_within_days: how long after the start the goal still counts.
         cool_down_days: how long after its start it does not start again for the same account.
         holdout: share of accounts that receive nothing, so that its effect can be measured.

@@ -1,6 +1,7 @@
 """There is a play for every situation, with the timings that bind it, and each can run: messages, columns, signals."""
 
 import itertools
+import random
 import re
 import tomllib
 from datetime import date, timedelta
@@ -21,8 +22,10 @@ REPO = Path(__file__).parents[2]
 PLAYS, CASES, ARTICLES, TEMPLATES = library().plays, library().cases, library().articles, library().templates
 COLUMNS = {name: pl.Float64() for name in CATALOGUE} | dict.fromkeys(TEXTS, pl.String())
 COLUMNS |= {name: pl.String() if kind == "text" else pl.Float64() for name, (kind, _) in ATTRIBUTES.items()}
+# Signals read a few columns of their own.
+WIDE = COLUMNS | dict.fromkeys(("loss_probability", "health_change_1d"), pl.Float64())
 SIGNALS = {
-    signal["kind"]
+    signal["kind"]: signal["when"]
     for file in (REPO / "scoring" / "signals").glob("*.toml")
     for signal in tomllib.loads(file.read_text())["signals"]
 }
@@ -115,12 +118,45 @@ def test_every_predicate_names_only_columns_that_there_are(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PLAYS)
+def test_a_play_can_start_and_its_goal_can_be_reached(name: str) -> None:
+    play = PLAYS[name]
+    signals = [SIGNALS[signal] for signal in play.trigger.signals]
+    rows = accounts_near(" ; ".join([*play.predicates.values(), *signals]))
+    reached = those(rows, play.goal or "false")
+    starts = those(rows, play.audience) & those(rows, play.trigger.when or "true") & ~reached
+    if signals:
+        starts = starts & pl.select(pl.any_horizontal(*[those(rows, signal) for signal in signals])).to_series()
+    assert starts.any()
+    assert play.goal is None or reached.any()
+
+
+def accounts_near(text: str, many: int = 50_000) -> pl.DataFrame:
+    """Random accounts, each figure unknown or near a limit that stands beside its name in the predicates."""
+    chance = random.Random(7)
+    columns: dict[str, Any] = {"status": ["active"] * many}
+    for word in sorted(set(re.findall(r"[A-Za-z_]\w*", text)) & set(WIDE)):
+        beside = " ".join(re.findall(rf"\b{word}\b(?=(.{{0,60}}))", text))
+        limits = [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?", beside)] or [1.0]
+        numbers = [limit + step for limit in limits for step in (-0.1, 0.0, 0.1)]
+        texts = [found.strip("%") for found in re.findall(r"'([^']*)'", beside)] + ["other"]
+        known = texts if WIDE[word] == pl.String() else numbers
+        columns[word] = chance.choices([*known, None], [1] * len(known) + [len(known) / 2], k=many)
+    return pl.DataFrame(columns, schema={word: WIDE[word] for word in columns})
+
+
+def those(rows: pl.DataFrame, text: str) -> pl.Series:
+    if text in ("true", "false"):
+        return pl.repeat(text == "true", rows.height, eager=True)
+    return rows.select(predicate(text, WIDE)[0].alias("holds"))["holds"].fill_null(False)
+
+
+@pytest.mark.parametrize("name", PLAYS)
 def test_every_signal_of_a_play_is_declared(name: str) -> None:
-    assert set(PLAYS[name].trigger.signals) <= SIGNALS
+    assert set(PLAYS[name].trigger.signals) <= set(SIGNALS)
 
 
 def test_every_declared_signal_starts_a_play() -> None:
-    assert {signal for play in PLAYS.values() for signal in play.trigger.signals} == SIGNALS
+    assert {signal for play in PLAYS.values() for signal in play.trigger.signals} == set(SIGNALS)
 
 
 @pytest.mark.parametrize("name", PLAYS)
