@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from sqlmodel import func, select
 
-from knowledge.documents import templates
 from storage.models import Draft, DraftState
 from tests.tools.portfolio import ago
 from tools.context import Context
-from tools.drafts import content_hash, draft_outreach, quoted
+from tools.drafts import Purpose, content_hash, draft_outreach, quoted
 from tools.errors import UserError
 
 
@@ -54,7 +53,7 @@ def test_too_little_knowledge_is_said_instead_of_written_around(ctx: Context) ->
         draft_outreach(ctx, "Iris Studio", "check_in")
 
 
-@pytest.mark.parametrize("purpose", sorted(templates()))
+@pytest.mark.parametrize("purpose", Purpose.__args__)  # type: ignore[attr-defined]
 def test_every_purpose_makes_a_whole_message_with_its_facts(ctx: Context, purpose: Any) -> None:
     account = "Juniper Farms" if purpose in ("celebration", "onboarding") else "Acme Group"
     card = draft_outreach(ctx, account, purpose)
