@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import polars as pl
 from sqlmodel import Session, col
@@ -158,8 +159,9 @@ def learned_growth(session: Session, as_of: date) -> Growth:
     first = known.group_by("account_id").agg(
         pl.col("start_on").min().alias("began"), pl.col("end_on").last().alias("ended")
     )
-    months = pl.date_range(known["start_on"].min(), as_of, "1mo", eager=True).alias("month")  # type: ignore[arg-type]
-    grid = first.join(months.to_frame(), how="cross").filter(pl.col("month") >= pl.col("began"))
+    start: Any = known["start_on"].min()
+    months = pl.select(pl.date_range(start, as_of, "1mo").alias("month"))
+    grid = first.join(months, how="cross").filter(pl.col("month") >= pl.col("began"))
     both = _paid_on(grid, known, "month").join(
         _paid_on(grid.with_columns(pl.col("month").dt.offset_by("1mo").alias("next")), known, "next").select(
             "account_id", "month", pl.col("paid").alias("after")
