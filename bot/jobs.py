@@ -12,12 +12,13 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from bot.blocks.digest import digest_blocks
+from bot.blocks.expansion import trial_news
 from bot.extraction import reader
 from bot.runtime import Tend
 from scoring.mentions import load_mentions
 from storage.database import changed_one, insert_new
-from storage.models import DigestSubscription, JobPeriod, WorkState
-from tools import approvals, digests, reading, refresh, training
+from storage.models import DigestSubscription, JobPeriod, User, WorkState
+from tools import approvals, digests, growth_model, reading, refresh, training, trials
 from tools.context import Context
 
 log = structlog.get_logger()
@@ -64,8 +65,10 @@ def train_churn(tend: Tend, ctx: Context) -> dict[str, Any]:
         if tend.schedule and tend.schedule.stopping.is_set():
             raise StoppedError(f"stopped while {name}, {done} of {total}")
 
-    done = training.train(ctx, go_on)
-    return {"version": done.version, "adopted": done.adopted, "text": done.text}
+    history = training.learning_history(ctx, go_on)
+    done = training.train(ctx, go_on, history)
+    grown = growth_model.train_growth(ctx, history)
+    return {"version": done.version, "adopted": done.adopted, "text": done.text, "growth": grown.text}
 
 
 def read_texts(tend: Tend, ctx: Context) -> dict[str, Any]:
@@ -83,6 +86,26 @@ def score_all(tend: Tend, ctx: Context) -> dict[str, Any]:
     return {"day": done.day.isoformat(), "accounts": done.accounts, "days": done.days_written}
 
 
+def measure_trials(tend: Tend, ctx: Context) -> dict[str, Any]:
+    """Measure the trials of premium features, and tell the owners what changed."""
+    newest = refresh.data_day(ctx)
+    news = trials.measure_trials(ctx, newest) if newest else []
+    for each in news:
+        tell_owner(tend, ctx, each.owner_email, f"trial:{each.trial.id}:{each.kind}", each.text, trial_news(each))
+    return {"news": len(news)}
+
+
+def tell_owner(tend: Tend, ctx: Context, email: str | None, key: str, text: str, blocks: list[Any]) -> None:
+    """Write to the owner of an account in their own messages, once; nobody is told where Slack does not know them."""
+    with ctx.session() as session:
+        found = session.exec(select(User.slack_id).where(User.email == email)).first()
+    if not found:
+        log.warning("nobody_to_tell", key=key)
+        return
+    channel = tend.messenger.client_of(ctx.workspace_id).conversations_open(users=found)["channel"]["id"]
+    tend.messenger.post_once(ctx, key, channel, text, blocks)
+
+
 def expire_drafts(tend: Tend, ctx: Context) -> dict[str, Any]:
     expired = approvals.expire_drafts(ctx)
     for card in expired:
@@ -93,6 +116,7 @@ def expire_drafts(tend: Tend, ctx: Context) -> dict[str, Any]:
 JOBS = (
     Job("read_texts", daily, read_texts),
     Job("score", daily, score_all),
+    Job("trials", daily, measure_trials),
     Job("expire_drafts", hourly, expire_drafts),
 )
 SLOW_JOBS = (Job("train", weekly, train_churn),)  # after the digests, which do not wait for minutes

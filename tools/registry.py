@@ -7,10 +7,15 @@ from inspect import signature
 from tools.accounts import account_brief, find_accounts
 from tools.churn import churn_risk
 from tools.drafts import draft_outreach
+from tools.expansion import account_opportunities, find_opportunities
 from tools.facts import Result
+from tools.hours import best_hours
 from tools.insights import explain_health
 from tools.leaving import who_leaves
 from tools.portfolio import portfolio_summary
+from tools.proposals import draft_proposal, price_advice
+from tools.trials import list_trials
+from tools.value import account_value, value_by_segment
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,15 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         account_brief,
         (
+            "what does Acme pay us?",
+            "pull up Acme",
+            "what should I know about Acme before my call?",
             "tell me about Acme",
             "brief me on Acme before my call",
             "who owns Acme?",
             "when does Acme renew?",
             "how much does Acme pay?",
+            "how much does Acme pay us each month?",
             "what plan is Acme on?",
             "what is going on at Acme?",
             "give me an overview of Acme",
@@ -120,6 +129,7 @@ TOOLS: tuple[Tool, ...] = (
             "how many customers will leave this quarter?",
             "list accounts by churn probability",
             "highest churn risk",
+            "rank accounts by how likely they churn",
             "how much revenue will we lose to churn?",
             "where does trying to save accounts pay most?",
             "which accounts are worth saving?",
@@ -160,5 +170,120 @@ TOOLS: tuple[Tool, ...] = (
             "congratulate Acme on reaching their goal",
         ),
         hidden=("request_key",),
+    ),
+    Tool(
+        find_opportunities,
+        (
+            "which customers have room to grow?",
+            "who would buy more?",
+            "which accounts have upside?",
+            "who must not be offered anything now?",
+            "where can we expand?",
+            "show me the expansion pipeline",
+            "which accounts could upgrade?",
+            "upsell opportunities",
+            "cross-sell opportunities in healthcare",
+            "who is ready for a bigger plan?",
+            "who needs more seats?",
+            "growth opportunities of my accounts",
+            "what is the expansion pipeline worth?",
+            "expansion opportunities of Dana",
+            "where do we hold back and why?",
+            "which offers are held back?",
+            "which accounts should get the single sign-on add-on?",
+        ),
+    ),
+    Tool(
+        account_opportunities,
+        (
+            "is there potential at Acme?",
+            "what is the upside at Acme?",
+            "could Acme buy more?",
+            "which offer fits Acme?",
+            "what can we sell to Acme?",
+            "how could Acme grow?",
+            "expansion opportunities at Acme",
+            "is Acme ready for an upgrade?",
+            "what should we offer Acme?",
+            "upsell for Acme",
+            "why do we hold back at Acme?",
+            "does Acme need more seats?",
+        ),
+    ),
+    Tool(
+        draft_proposal,
+        (
+            "draft an upgrade proposal for Acme",
+            "write a proposal to Acme",
+            "draft an offer for Acme",
+            "prepare an offer of more seats for Acme",
+            "propose the business plan to Acme",
+            "draft a proposal with 10% discount for Acme",
+        ),
+        hidden=("request_key",),
+    ),
+    Tool(
+        price_advice,
+        (
+            "how far may I go down with the price for Acme?",
+            "suggest a price for Acme",
+            "what is the best price for Acme?",
+            "what price should we offer Acme?",
+            "which discount can I give Acme?",
+            "price advice for Acme",
+            "how much should the professional plan cost Acme?",
+            "can we give Acme a discount?",
+        ),
+    ),
+    Tool(
+        account_value,
+        (
+            "what is Acme worth to us in the long term?",
+            "future revenue of Acme",
+            "how much will we earn with Acme in total?",
+            "lifetime value of Acme",
+            "what is Acme worth over the next three years?",
+            "how much will Acme still pay us?",
+            "LTV of Acme",
+            "customer lifetime value of Acme",
+        ),
+    ),
+    Tool(
+        value_by_segment,
+        (
+            "average lifetime value of a customer",
+            "long-term value by segment",
+            "lifetime value by segment",
+            "which segment is worth the most?",
+            "LTV of our segments",
+            "what are our customers worth over three years?",
+        ),
+    ),
+    Tool(
+        best_hours,
+        (
+            "plan my day",
+            "what is the best use of my time?",
+            "I have two hours, what matters most?",
+            "where do my hours count?",
+            "which accounts deserve my next hours?",
+            "where should I spend my time?",
+            "how do I best use the next 4 hours?",
+            "what pays most for an hour of work?",
+            "how should I plan my week?",
+            "what should I do first?",
+        ),
+    ),
+    Tool(
+        list_trials,
+        (
+            "list the premium trials",
+            "which trials end soon?",
+            "do our feature trials become purchases?",
+            "which trials of premium features are running?",
+            "show the feature trials",
+            "how do trials convert?",
+            "conversion of the premium trials",
+        ),
     ),
 )

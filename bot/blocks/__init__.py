@@ -7,15 +7,29 @@ from bot.blocks.accounts import account_brief, account_list, health_card, portfo
 from bot.blocks.churn import churn_card, leaving_list
 from bot.blocks.digest import digest_blocks
 from bot.blocks.drafts import draft_blocks
+from bot.blocks.expansion import (
+    growth_card,
+    hours_list,
+    opportunity_list,
+    pricing,
+    trial_report,
+    value_card,
+    value_report,
+)
 from bot.blocks.parts import Block, escape, section
 from tools.accounts import AccountBrief, AccountList
 from tools.churn import ChurnCard
 from tools.digests import DigestCard
 from tools.drafts import DraftCard
+from tools.expansion import GrowthCard, OpportunityList
 from tools.facts import Result
+from tools.hours import Hours
 from tools.insights import HealthCard
 from tools.leaving import LeavingList
 from tools.portfolio import PortfolioSummary
+from tools.proposals import Pricing
+from tools.trials import TrialReport
+from tools.value import ValueCard, ValueReport
 
 _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
     AccountList: account_list,
@@ -24,6 +38,13 @@ _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
     ChurnCard: churn_card,
     LeavingList: leaving_list,
     PortfolioSummary: portfolio,
+    OpportunityList: opportunity_list,
+    GrowthCard: growth_card,
+    Pricing: pricing,
+    TrialReport: trial_report,
+    ValueCard: value_card,
+    ValueReport: value_report,
+    Hours: hours_list,
     DraftCard: draft_blocks,
     DigestCard: digest_blocks,
 }

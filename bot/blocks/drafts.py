@@ -32,8 +32,15 @@ def _decision(card: DraftCard) -> list[Block]:
             button("Edit", "edit_draft", value),
             button("Reject", "reject_draft", value, "danger"),
         ),
-        context(f"Nothing is sent before you approve. Expires {day(card.expires_at.date())}."),
+        context(f"Nothing is sent before you approve. Expires {day(card.expires_at.date())}.", _who_approves(card)),
     ]
+
+
+def _who_approves(card: DraftCard) -> str:
+    """Who may approve it, where that is not every CSM."""
+    if card.four_eyes:
+        return f":eyes: needs a second person: {card.approver_role}"
+    return f"needs the role {card.approver_role}" if card.approver_role != "csm" else ""
 
 
 STATES = {
