@@ -216,7 +216,7 @@ def _rows(
 
 def _row(book: OfferBook, o: Opportunity, account: Account) -> OpportunityRow | None:
     offer = book.offer(o.offer)
-    campaign = book.campaign(o.score)
+    campaign = book.campaign(max(o.score, book.campaigns[-1].lower))
     if offer is None or campaign is None:  # the file has changed since; tomorrow's are of the new one
         return None
     monthly = (None if o.uplift is None else chance * o.uplift for chance in (o.probability, o.low, o.high))
@@ -247,14 +247,14 @@ def _row(book: OfferBook, o: Opportunity, account: Account) -> OpportunityRow | 
 
 
 def evidence_words(values: dict[str, float | None]) -> tuple[str, ...]:
-    """Put the numbers behind an opportunity into words: “highest use of a plan limit 92%”."""
+    """Put the numbers behind an opportunity into words: “highest use of a plan limit: 92%”."""
     found = []
     for name, value in values.items():
         if value is None:
             continue
         feature = CATALOGUE.get(name)
         shown = feature.show(value) if feature else percent(value) if name == "churn_probability" else f"{value:.0f}"
-        found.append(f"{feature.label if feature else LABELS.get(name, name)} {shown}")
+        found.append(f"{feature.label if feature else LABELS.get(name, name)}: {shown}")
     return tuple(found)
 
 

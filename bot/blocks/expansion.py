@@ -115,7 +115,9 @@ def pricing(card: Pricing) -> list[Block]:
     blocks = [section(f"{head}\n{less} · {margin}")]
     why = "\n".join(f"{'▽' if share > 0 else '▲'} {escape(words)} ({share:+.0%})" for words, share in advice.reasons)
     blocks += [section(why)] if why else []
-    market = f"comparable products cost {money(advice.market)}" if advice.market else ""
+    market = ""
+    if advice.market and advice.listed:
+        market = f"comparable products cost {money(advice.market)} where we list {money(advice.listed)}"
     return [*blocks, context("always needs approval, never by traits of a person", market)]
 
 

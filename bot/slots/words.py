@@ -112,8 +112,8 @@ MORE_KNOWN = _each(
     "forecast weather stock news world create delete remove approve send cancel update pivot table excel open closed "
     "invoice invoices nps csat survey phone number manager people contact contacts revenue customers' accounts' "
     "again more less most least many much money pay paid goal hitting reaching congratulate sorry order other others "
-    "mrr nrr grr ltv roi end start beginning band bands left everybody few businesses small mid january february march april may june "
-    "july august september october november december"
+    "end start beginning band bands left everybody few businesses small mid january february march april may june "
+    "july august september october november december mrr nrr grr ltv roi"
 )
 NEGATION = re.compile(
     r"\b(?:not|except|excluding|exclude|without|other than|no longer|but no|isn['’]?t|aren['’]?t|non)\b"
