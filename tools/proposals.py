@@ -211,5 +211,5 @@ def _price_facts(account: Account, offer: Offer, advice: PriceAdvice, given: flo
     sheet.add(account.name, "market price", advice.market, "USD", SOURCE)
     sheet.add(account.name, "our list price", advice.listed, "USD", SOURCE)
     for words, share in advice.reasons:
-        sheet.add(account.name, words, share, "share", SOURCE)
+        sheet.add(account.name, words, f"{share:+.0%}", "text", SOURCE)
     return tuple(sheet)

@@ -5,7 +5,7 @@ import json
 from bot.blocks.parts import Block, actions, button, context, escape, fit, section
 from storage.models import DraftState
 from tools.drafts import DraftCard
-from tools.facts import day
+from tools.facts import day, shown
 
 
 def draft_blocks(card: DraftCard) -> list[Block]:
@@ -16,7 +16,7 @@ def draft_blocks(card: DraftCard) -> list[Block]:
     )
     blocks = [section(head), section(f"*{escape(card.subject)}*")]
     blocks += [section(_quote(part)) for part in _pieces(card.body, 2500)]
-    facts = "; ".join(f"{fact.measure} {fact.value}" for fact in card.facts)
+    facts = "; ".join(f"{fact.measure} {shown(fact)}" for fact in card.facts)
     blocks.append(context(f"Facts used: {escape(facts)}"))
     blocks += _decision(card)
     return fit(blocks)

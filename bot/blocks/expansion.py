@@ -19,14 +19,16 @@ def opportunity_list(found: OpportunityList) -> list[Block]:
     """Draw the pipeline, the best opportunities and what is held back."""
     if not found.rows:
         return [section(escape(found.text)), *_held(found)]
+    if found.rows[0].held_back:
+        return _held_back(found)
     rows = [
         [
             row.account,
             row.title,
             (row.score, f"{row.score:.0f}"),
             (row.probability, f"{row.probability:.0%}"),
-            "no price" if row.expected is None else (row.expected, f"{money(row.expected, row.currency)}"),
-            row.held_back or row.timing,
+            _unpriced(row) if row.expected is None else (row.expected, money(row.expected, row.currency)),
+            row.timing,
         ]
         for row in found.rows
     ]
@@ -36,10 +38,22 @@ def opportunity_list(found: OpportunityList) -> list[Block]:
         table(caption, ["Account", "Offer", "Score", "Chance", "A month", "When"], rows),
         section(f"*{escape(first.account)}: {escape(first.title)}*\n{escape('; '.join(first.evidence[:EVIDENCE]))}"),
     ]
-    if not first.held_back:
-        blocks.append(actions(_draft(first), _why(first.account_id)))
+    blocks.append(actions(_draft(first), _why(first.account_id)))
     missing = f"{found.unpriced} without a price in the account's currency" if found.unpriced else ""
     return [*blocks, *_held(found), context(BY_MODEL if found.by_model else BY_RULE, missing)]
+
+
+def _held_back(found: OpportunityList) -> list[Block]:
+    """One line for each account: why nothing is proposed, and what could be once that is settled."""
+    best = {row.account_id: row for row in reversed(found.rows)}
+    rows: list[list[str | tuple[float, str]]] = [
+        [row.account, row.held_back or "", row.title] for row in found.rows if best[row.account_id] is row
+    ]
+    return [table(f"{plural(found.accounts, 'account')} held back", ["Account", "Because", "Later perhaps"], rows)]
+
+
+def _unpriced(row: OpportunityRow) -> str:
+    return "by quotation" if row.type == "plan_upgrade" else f"no {row.currency} price"
 
 
 def _held(found: OpportunityList) -> list[Block]:
@@ -76,7 +90,7 @@ def growth_card(card: GrowthCard) -> list[Block]:
 
 
 def _lines(row: OpportunityRow) -> str:
-    amount = "no price known"
+    amount = _unpriced(row)
     if row.expected is not None and row.uplift is not None:
         span = f"{money(row.low, row.currency)}–{money(row.high, row.currency)}"
         won, expected = money(row.uplift, row.currency), money(row.expected, row.currency)
