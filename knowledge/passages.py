@@ -13,7 +13,6 @@ _ITEM = re.compile(r"\s*([-*+]|\d{1,9}[.)])\s")
 _UNDERLINE = re.compile(r" {0,3}(=+|-{2,})\s*$")
 _RULE = re.compile(r" {0,3}([-*_])(\s*\1){2,}\s*$")
 _SENTENCE_END = re.compile(r"(?<=[.!?。])\s+")
-_FRONT_MATTER = re.compile(r"\A---\r?\n.*?^---\s*$", re.S | re.M)
 _TABLE_HEAD = re.compile(r"[\s|:-]+$")
 
 
@@ -43,7 +42,7 @@ def split(text: str, title: str = "", most: int = MOST) -> list[Passage]:
     passages: list[Passage] = []
     path: dict[int, str] = {}
     waiting: list[_Block] = []
-    for block in [*_blocks(_FRONT_MATTER.sub("", text, count=1)), _Block("heading", ("# ",))]:
+    for block in [*_blocks(text), _Block("heading", ("# ",))]:
         if block.kind != "heading":
             waiting.append(block)
             continue
