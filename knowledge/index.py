@@ -15,10 +15,10 @@ from knowledge import embedding
 from knowledge.passages import FORMAT, Passage, split
 from knowledge.snapshot import SECTION, Hit, Snapshot, about_of, spoken
 from knowledge.sources import Source
-from knowledge.store import Record, Store, StoreUnavailable, state_of
+from knowledge.store import Record, Store, StoreError, state_of
 
 
-class EmbedderUnavailable(RuntimeError):
+class EmbedderError(RuntimeError):
     """The embedding model cannot be asked now; searches go on by words alone."""
 
 
@@ -26,7 +26,7 @@ class Embedder(Protocol):
     """What makes vectors of texts.
 
     `name` stands for the very model: vectors of different names are never compared. `embed` returns one row of unit
-    length per text and raises EmbedderUnavailable when it cannot.
+    length per text and raises EmbedderError when it cannot.
     """
 
     @property
@@ -78,7 +78,7 @@ class Index:
         self._embedder = embedder or Bundled()
         self._store = Store(folder, collection_name(name, self._embedder.name), name, url)
         self._state, self._notice = "", ""
-        self._snapshot: Snapshot | None = None
+        self.snapshot: Snapshot | None = None
         self._loading = threading.Lock()
 
     def sync(self, sources: Iterable[Source]) -> Synced:
@@ -87,8 +87,8 @@ class Index:
         Searches go on over the old content until the new one is complete. Two processes may sync at once.
 
         Raises:
-            StoreUnavailable: Chroma does not answer; the index is as it was.
-            EmbedderUnavailable: likewise for the embedding model.
+            StoreError: Chroma does not answer; the index is as it was.
+            EmbedderError: likewise for the embedding model.
             ValueError: two documents have the same id.
         """
         wanted = _records(sources)
@@ -107,15 +107,15 @@ class Index:
         When Chroma does not answer, what is in memory or in the local copy stays in use, and `Found.notice` says so.
 
         Raises:
-            StoreUnavailable: Chroma does not answer and there is no copy.
+            StoreError: Chroma does not answer and there is no copy.
         """
         with self._loading:
-            before = self._snapshot
+            before = self.snapshot
             try:
                 self._take_over()
-            except StoreUnavailable as error:
+            except StoreError as error:
                 self._fall_back(error)
-            return self._snapshot is not before
+            return self.snapshot is not before
 
     def search(
         self,
@@ -139,17 +139,17 @@ class Index:
             with_expired: find documents whose review is overdue too, marked as such.
 
         Raises:
-            StoreUnavailable: nothing has been read yet and Chroma does not answer.
+            StoreError: nothing has been read yet and Chroma does not answer.
             ValueError: an attribute is none of the four.
         """
-        if self._snapshot is None:
+        if self.snapshot is None:
             self.refresh()
-        snapshot, notice = self._snapshot, self._notice
+        snapshot, notice = self.snapshot, self._notice
         assert snapshot is not None  # refresh has raised otherwise
         vector = None
         try:
             vector = self._embedder.embed([query])[0]
-        except EmbedderUnavailable as error:
+        except EmbedderError as error:
             notice = f"{notice} Found by words alone: the embedding model cannot be asked ({error}).".strip()
         allowed = snapshot.allowed(today, kinds, only or {}, with_expired)
         hits = snapshot.search(query, vector, allowed, account or {}, limit, per_document, today)
@@ -157,7 +157,7 @@ class Index:
 
     def _take_over(self) -> None:
         state = self._store.state()
-        if state != self._state or self._snapshot is None:
+        if state != self._state or self.snapshot is None:
             records = self._store.copy()
             if records is None or _state(records) != state:
                 records = self._store.load()
@@ -165,8 +165,8 @@ class Index:
             self._use(records, state if _state(records) == state else "")
         self._notice = ""
 
-    def _fall_back(self, error: StoreUnavailable) -> None:
-        if self._snapshot is None:
+    def _fall_back(self, error: StoreError) -> None:
+        if self.snapshot is None:
             copy = self._store.copy()
             if copy is None:
                 raise error
@@ -175,7 +175,7 @@ class Index:
 
     def _use(self, records: Sequence[Record], state: str) -> None:
         """Swap everything at once: a search that is under way keeps the old snapshot."""
-        self._snapshot, self._state = Snapshot(records), state
+        self.snapshot, self._state = Snapshot(records), state
 
     def _with_vectors(self, records: list[Record]) -> list[Record]:
         if not records:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-FORMAT = 1  # raise it when the same text would be cut differently, so that stored passages are made anew
+FORMAT = 1  # raise it when text is cut or Source is stored differently: everything is then made anew
 MOST = 1200  # characters: long enough for a whole table or list, short enough to be quoted and to mean one thing
 
 _HEADING = re.compile(r" {0,3}#{1,6}(?=[ \t]|$)")
@@ -109,7 +109,7 @@ def _joined(units: Iterable[str], glue: str, most: int, head: str = "") -> list[
     head = head[: most // 2]
     room = most - len(head) - 1 if head else most
     parts = [""]
-    for unit in (short for unit in units for short in _short(unit, room)):
+    for unit in (short for long in units for short in _short(long, room)):
         if parts[-1] and len(parts[-1]) + len(glue) + len(unit) > room:
             parts.append("")
         parts[-1] = f"{parts[-1]}{glue}{unit}" if parts[-1] else unit
@@ -139,6 +139,8 @@ def _blocks(text: str) -> Iterator[_Block]:
 def _extent(lines: list[str], at: int) -> tuple[str, int]:
     """Tell what starts at a line, and the line after its end; an empty kind is left out."""
     kind = _kind(lines[at])
+    if kind == "text" and _unframed_table(lines[at : at + 2]):
+        return "table", _run(lines, at, lambda line: "|" in line)
     if kind == "code":
         return kind, _end_of_code(lines, at)
     if kind == "table":
@@ -163,6 +165,11 @@ def _kind(line: str) -> str:
     if bare.startswith("|"):
         return "table"
     return "list" if _ITEM.match(line) else "text"
+
+
+def _unframed_table(lines: list[str]) -> bool:
+    """Tables may do without a line at each end of a row."""
+    return len(lines) == 2 and all("|" in line for line in lines) and bool(_TABLE_HEAD.match(lines[1]))
 
 
 def _run(lines: list[str], at: int, belongs: Callable[[str], bool]) -> int:

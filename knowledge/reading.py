@@ -1,4 +1,4 @@
-"""The team's own documents out of a folder or a Git checkout; each file that cannot be used is named with its reason."""
+"""The team's own documents out of a folder or a Git checkout; a file that cannot be used is named with its reason."""
 
 import os
 import re
@@ -94,7 +94,7 @@ def _source(folder: Path, file: Path, place: str, link: str, most_bytes: int) ->
     text = to_markdown(file.suffix.lower(), content)
     head, body = _head(text) if file.suffix.lower() in (".md", ".markdown") else ({}, text)
     title = str(head.get("title") or _first_heading(body) or _words(file))
-    lists = {name: _texts(head, name) for name in _LISTS}
+    lists: dict[str, Any] = {name: _texts(head, name) for name in _LISTS}
     location = f"{link.rstrip('/')}/{quote(place)}" if link else place
     return Source(place, KIND, title, body, location, _review_by(head), **lists)
 

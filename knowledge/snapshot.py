@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -58,8 +58,8 @@ class Snapshot:
         self._passages = [record for record in ordered if record.role == "passage"]
         abouts = list(dict.fromkeys(record.about for record in self._passages))
         self._numbers = {about: number for number, about in enumerate(abouts)}
-        self._sources = [source_of(about) for about in abouts]
-        self._ranking = self._ranked([record for record in ordered if record.role == "name"])
+        self.sources = [source_of(about) for about in abouts]
+        self.ranking = self._ranked([record for record in ordered if record.role == "name"])
 
     def __len__(self) -> int:
         return len(self._passages)
@@ -72,7 +72,7 @@ class Snapshot:
                 (not kinds or source.kind in kinds)
                 and (with_expired or not source.expired(today))
                 and all(not source.facet(name) or value in source.facet(name) for name, value in only.items())
-                for source in self._sources
+                for source in self.sources
             ],
             dtype=bool,
         )
@@ -91,8 +91,8 @@ class Snapshot:
         _check(account)
         if not allowed.any():
             return []
-        signals = self._ranking.signals(query, vector, allowed)
-        owners = self._ranking.owners
+        signals = self.ranking.signals(query, vector, allowed)
+        owners = self.ranking.owners
         answers = allowed[owners] & (signals.score > 0)
         scores = np.where(answers, signals.score + self._boosts(account)[owners], -1)
         chosen = self._chosen(scores, limit, per_document)
@@ -101,7 +101,7 @@ class Snapshot:
 
     def _ranked(self, names: Sequence[Record]) -> Ranking:
         owners, name_owners = self._owners(self._passages), self._owners(names)
-        sections: list[dict[str, None]] = [{} for _ in self._sources]
+        sections: list[dict[str, None]] = [{} for _ in self.sources]
         for owner, record in zip(owners, self._passages, strict=True):
             sections[owner][record.section] = None
         return Ranking(
@@ -110,14 +110,16 @@ class Snapshot:
             _matrix(self._passages),
             name_owners,
             _matrix(names),
-            [" ".join([s.title, *parts, *s.examples]) for s, parts in zip(self._sources, sections, strict=True)],
+            [" ".join([s.title, *parts, *s.examples]) for s, parts in zip(self.sources, sections, strict=True)],
         )
 
     def _owners(self, records: Sequence[Record]) -> np.ndarray:
         return np.array([self._numbers[record.about] for record in records], dtype=np.intp)
 
     def _boosts(self, account: Mapping[str, str]) -> np.ndarray:
-        shared = [sum(value in source.facet(name) for name, value in account.items()) for source in self._sources]
+        if not account:
+            return np.zeros(len(self.sources), dtype=np.float32)
+        shared = [sum(value in source.facet(name) for name, value in account.items()) for source in self.sources]
         return BOOST * np.array(shared, dtype=np.float32)
 
     def _chosen(self, scores: np.ndarray, limit: int, per_document: int) -> list[int]:
@@ -127,14 +129,14 @@ class Snapshot:
         for at in np.argsort(-scores, kind="stable"):
             if scores[at] < 0 or len(chosen) == limit:
                 break
-            owner = int(self._ranking.owners[at])
+            owner = int(self.ranking.owners[at])
             taken[owner] += 1
             if taken[owner] <= per_document:
                 chosen.append(int(at))
         return chosen
 
     def _hit(self, at: int, score: float, similarity: float, today: date) -> Hit:
-        record, source = self._passages[at], self._sources[self._ranking.owners[at]]
+        record, source = self._passages[at], self.sources[self.ranking.owners[at]]
         return Hit(
             source.id, source.kind, source.title, record.section, record.place, record.text, source.location,
             source.review_by, source.expired(today), min(score, 1.0), similarity,
@@ -155,12 +157,10 @@ def about_of(source: Source) -> str:
 
 def source_of(about: str) -> Source:
     """Return the document, without its text, from what `about_of` wrote."""
-    values: dict[str, Any] = json.loads(about)
-    known = {field.name for field in fields(Source)}
-    found = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    if found["review_by"]:
-        found["review_by"] = date.fromisoformat(found["review_by"])
-    return Source(**{name: value for name, value in found.items() if name in known})
+    values = json.loads(about)
+    found: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    review_by = found.pop("review_by")
+    return Source(**found, review_by=review_by and date.fromisoformat(review_by))
 
 
 def _matrix(records: Sequence[Record]) -> np.ndarray:

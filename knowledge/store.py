@@ -17,7 +17,7 @@ BATCH = 1000  # within what a server takes at a time, in number and in bytes
 CONNECT_SECONDS = 3.0  # Chroma's own client waits for ever
 
 
-class StoreUnavailable(RuntimeError):
+class StoreError(RuntimeError):
     """Chroma cannot be used now; the message names folder or server and says what to do."""
 
 
@@ -60,7 +60,7 @@ class Store:
         """Return the ids of all that is stored, and the state that was noted.
 
         Raises:
-            StoreUnavailable: as all methods that ask Chroma.
+            StoreError: as all methods that ask Chroma.
         """
         with self._open() as collection:
             return set(collection.get(include=[])["ids"]), str(collection.metadata["state"])
@@ -130,7 +130,7 @@ class Store:
                 with closing(self._connect()) as client:
                     yield client
             except (ChromaError, httpx.HTTPError, OSError) as error:
-                raise StoreUnavailable(f"Chroma at {self.place} cannot be used: {error}") from error
+                raise StoreError(f"Chroma at {self.place} cannot be used: {error}") from error
 
     def _connect(self) -> Any:
         import chromadb
