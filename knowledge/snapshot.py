@@ -14,6 +14,7 @@ from knowledge.sources import FACETS, Source
 from knowledge.store import Record
 
 SECTION = " › "
+EVERYBODY = "*"
 # Of a score from 0 to 1, for each attribute that a document shares with the account: it decides between passages
 # that answer about equally well, and lifts none that does not answer.
 BOOST = 0.04
@@ -61,21 +62,26 @@ class Snapshot:
         self.sources = [source_of(about) for about in abouts]
         self.ranking = self._ranked([record for record in ordered if record.role == "name"])
 
+        self._kinds = np.array([source.kind for source in self.sources], dtype=str)
+        reviews = [(source.review_by or date.max).toordinal() for source in self.sources]
+        self._reviewed_until = np.array(reviews, dtype=np.int64)
+        self._audience: dict[tuple[str, str], np.ndarray] = {}
+        for number, source in enumerate(self.sources):
+            for key in _audience(source):
+                self._audience.setdefault(key, np.zeros(len(self.sources), dtype=bool))[number] = True
+
     def __len__(self) -> int:
         return len(self._passages)
 
     def allowed(self, today: date, kinds: Collection[str], only: Mapping[str, str], with_expired: bool) -> np.ndarray:
         """Tell for each document whether it may be found."""
         _check(only)
-        return np.array(
-            [
-                (not kinds or source.kind in kinds)
-                and (with_expired or not source.expired(today))
-                and all(not source.facet(name) or value in source.facet(name) for name, value in only.items())
-                for source in self.sources
-            ],
-            dtype=bool,
-        )
+        allowed = self._reviewed_until >= (0 if with_expired else today.toordinal())
+        if kinds:
+            allowed &= np.isin(self._kinds, list(kinds))
+        for name, value in only.items():
+            allowed &= self._for(name, value) | self._for(name, EVERYBODY)
+        return allowed
 
     def search(
         self,
@@ -117,10 +123,13 @@ class Snapshot:
         return np.array([self._numbers[record.about] for record in records], dtype=np.intp)
 
     def _boosts(self, account: Mapping[str, str]) -> np.ndarray:
-        if not account:
-            return np.zeros(len(self.sources), dtype=np.float32)
-        shared = [sum(value in source.facet(name) for name, value in account.items()) for source in self.sources]
-        return BOOST * np.array(shared, dtype=np.float32)
+        boosts = np.zeros(len(self.sources), dtype=np.float32)
+        for name, value in account.items():
+            boosts += BOOST * self._for(name, value)
+        return boosts
+
+    def _for(self, name: str, value: str) -> np.ndarray:
+        return self._audience.get((name, value), np.zeros(len(self.sources), dtype=bool))
 
     def _chosen(self, scores: np.ndarray, limit: int, per_document: int) -> list[int]:
         """Walk down the scores and leave out what a document has too many of."""
@@ -161,6 +170,10 @@ def source_of(about: str) -> Source:
     found: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     review_by = found.pop("review_by")
     return Source(**found, review_by=review_by and date.fromisoformat(review_by))
+
+
+def _audience(source: Source) -> list[tuple[str, str]]:
+    return [(name, value) for name in FACETS for value in source.facet(name) or (EVERYBODY,)]
 
 
 def _matrix(records: Sequence[Record]) -> np.ndarray:
