@@ -79,7 +79,7 @@ def _parts(block: _Block, most: int) -> list[str]:
     if len(block.text) <= most:
         return [block.text]
     if block.kind == "table":
-        head = [line for line in block.lines[:2] if _TABLE_HEAD.match(block.lines[1])]
+        head = block.lines[:2] if any(_TABLE_HEAD.match(line) for line in block.lines[1:2]) else ()
         return _joined(block.lines[len(head) :], "\n", most, "\n".join(head))
     if block.kind == "code":
         return _code_parts(block, most)
@@ -117,12 +117,13 @@ def _joined(units: Iterable[str], glue: str, most: int, head: str = "") -> list[
 
 
 def _short(unit: str, room: int) -> Iterator[str]:
-    while len(unit) > room:
-        cut = max(unit.rfind(" ", room // 2, room), unit.rfind("\n", room // 2, room))
-        cut = cut if cut > 0 else room
-        yield unit[:cut].rstrip()
-        unit = unit[cut:].lstrip()
-    yield unit
+    at = 0
+    while len(unit) - at > room:
+        cut = max(unit.rfind(" ", at + room // 2, at + room), unit.rfind("\n", at + room // 2, at + room))
+        cut = cut if cut > 0 else at + room
+        yield unit[at:cut].strip()
+        at = cut
+    yield unit[at:].strip() if at else unit
 
 
 def _blocks(text: str) -> Iterator[_Block]:

@@ -93,6 +93,8 @@ def _source(folder: Path, file: Path, place: str, link: str, most_bytes: int) ->
     content = _content(file, most_bytes)
     text = to_markdown(file.suffix.lower(), content)
     head, body = _head(text) if file.suffix.lower() in (".md", ".markdown") else ({}, text)
+    if not body.strip():
+        raise UnreadableError("holds no text after its front matter")
     title = str(head.get("title") or _first_heading(body) or _words(file))
     lists: dict[str, Any] = {name: _texts(head, name) for name in _LISTS}
     location = f"{link.rstrip('/')}/{quote(place)}" if link else place
