@@ -94,8 +94,8 @@ class Index:
         wanted = _records(sources)
         with self._loading, self._store.exclusive():
             stored, state = self._store.stored()
-            new = [record for record in wanted.values() if record.id not in stored]
-            if state != state_of(wanted):  # also after a sync that was interrupted
+            if stored != set(wanted) or state != state_of(wanted):  # or: an interrupted sync has not noted the state
+                new = [record for record in wanted.values() if record.id not in stored]
                 self._store.change(self._with_vectors(new), stored - set(wanted))
                 self._store.drop_others()
             self._take_over()

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -61,6 +61,7 @@ class Snapshot:
         self._numbers = {about: number for number, about in enumerate(abouts)}
         self.sources = [source_of(about) for about in abouts]
         self.ranking = self._ranked([record for record in ordered if record.role == "name"])
+        self._passages = [replace(record, vector=None) for record in self._passages]  # the ranking has them all
 
         self._kinds = np.array([source.kind for source in self.sources], dtype=str)
         reviews = [(source.review_by or date.max).toordinal() for source in self.sources]

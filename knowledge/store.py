@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock
@@ -91,11 +92,12 @@ class Store:
         return records
 
     def copy(self) -> list[Record] | None:
-        """Read the local copy, if there is one."""
-        if not self._copy.exists():
+        """Read the local copy, if there is one that can be read; Chroma has everything that it holds."""
+        try:
+            with np.load(self._copy, allow_pickle=False) as saved:
+                rows, vectors = json.loads(saved["rows"].tobytes()), saved["vectors"]
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
-        with np.load(self._copy, allow_pickle=False) as saved:
-            rows, vectors = json.loads(saved["rows"].tobytes()), saved["vectors"]
         return [Record(**{**row, "vector": vector}) for row, vector in zip(rows, vectors, strict=True)]
 
     def drop_others(self) -> None:
@@ -129,8 +131,12 @@ class Store:
             try:
                 with closing(self._connect()) as client:
                     yield client
-            except (ChromaError, httpx.HTTPError, OSError) as error:
-                raise StoreError(f"Chroma at {self.place} cannot be used: {error}") from error
+            except Exception as error:
+                # Chroma's client raises a bare Exception for an answer that it does not understand.
+                if not isinstance(error, ChromaError | httpx.HTTPError | OSError) and type(error) is not Exception:
+                    raise
+                what = "start the server or correct CHROMA_URL" if self._url else "look after the folder"
+                raise StoreError(f"Chroma at {self.place} cannot be used ({error}): {what}") from error
 
     def _connect(self) -> Any:
         import chromadb
@@ -144,7 +150,10 @@ class Store:
         host, port = address.hostname or "localhost", address.port or (443 if secure else 8000)
         with socket.create_connection((host, port), CONNECT_SECONDS):
             pass
-        return chromadb.HttpClient(host, port, ssl=secure, settings=quiet)
+        try:
+            return chromadb.HttpClient(host, port, ssl=secure, settings=quiet)
+        except ValueError as error:
+            raise ConnectionError("what answers there is not Chroma") from error
 
 
 def state_of(ids: Iterable[str]) -> str:

@@ -69,7 +69,9 @@ def the_problem(read: Read) -> str:
 
 
 def test_markdown_is_read_with_its_front_matter(tmp_path: Path) -> None:
-    head = "title: Save a renewal\nreview_by: 2030-12-31\nindustries: saas\nexamples:\n  - How do I save it?\nlayout: x\n"
+    head = (
+        "title: Save a renewal\nreview_by: 2030-12-31\nindustries: saas\nexamples:\n  - How do I save it?\nlayout: x\n"
+    )
     source = reading(tmp_path, "plays/renewal.md", f"---\n{head}---\n# Renewal\n\nCall.\n").sources[0]
     assert (source.id, source.title, source.review_by) == ("plays/renewal.md", "Save a renewal", date(2030, 12, 31))
     assert (source.industries, source.examples) == (("saas",), ("How do I save it?",))
@@ -220,7 +222,9 @@ def test_a_name_that_cannot_be_shown_is_named_with_escapes(tmp_path: Path, name:
 
 
 def test_unusual_names_that_can_be_shown_are_fine(tmp_path: Path) -> None:
-    assert reading(tmp_path, "Plan (2030) – überall & 'so'.md", "text").sources[0].title == "Plan (2030) – überall & 'so'"
+    assert (
+        reading(tmp_path, "Plan (2030) – überall & 'so'.md", "text").sources[0].title == "Plan (2030) – überall & 'so'"
+    )
 
 
 def test_a_pipe_is_no_document(tmp_path: Path) -> None:
