@@ -56,11 +56,14 @@ class Snapshot:
 
     def __init__(self, records: Sequence[Record]) -> None:
         ordered = sorted(records, key=lambda record: (record.about, record.place))
-        self._passages = [record for record in ordered if record.role == "passage"]
-        abouts = list(dict.fromkeys(record.about for record in self._passages))
+        names = [record for record in ordered if record.role == "name"]
+        passages = [record for record in ordered if record.role == "passage"]
+        # While another process writes, the names of a document may not be there yet: it is left out until they are.
+        abouts = sorted({record.about for record in names} & {record.about for record in passages})
         self._numbers = {about: number for number, about in enumerate(abouts)}
+        self._passages = [record for record in passages if record.about in self._numbers]
         self.sources = [source_of(about) for about in abouts]
-        self.ranking = self._ranked([record for record in ordered if record.role == "name"])
+        self.ranking = self._ranked([record for record in names if record.about in self._numbers])
         self._passages = [replace(record, vector=None) for record in self._passages]  # the ranking has them all
 
         self._kinds = np.array([source.kind for source in self.sources], dtype=str)

@@ -2,6 +2,7 @@
 
 import http.server
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -24,6 +25,14 @@ def test_two_processes_share_one_server(tmp_path: Path) -> None:
         other.sync([STORY])
         assert one.refresh()
         assert documents(one.search("contract", TODAY)) == ["story"]
+
+
+def test_machines_that_sync_one_server_at_once_leave_what_they_wanted(tmp_path: Path) -> None:
+    with chroma_server(tmp_path / "server", free_port()) as url, ThreadPoolExecutor(3) as threads:
+        machines = [Index(tmp_path / str(number), url) for number in range(3)]
+        list(threads.map(lambda machine: machine.sync(ALL), machines))
+        assert Index(tmp_path / "last", url).sync(ALL).unchanged == 3
+        assert [documents(machine.search("contract", TODAY))[0] for machine in machines] == ["renewal"] * 3
 
 
 def test_while_the_server_is_away_the_search_goes_on_and_says_so(tmp_path: Path) -> None:
