@@ -1,14 +1,9 @@
 """The index: sync by content, search with filters, dates and citations, one folder for many threads and processes."""
 
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import chromadb
 import numpy as np
@@ -16,19 +11,7 @@ import pytest
 from chromadb.config import Settings
 
 from knowledge.index import Bundled, EmbedderError, Found, Index, Synced, collection_name
-from knowledge.sources import Source
-
-REPO = Path(__file__).parents[2]
-TODAY = date(2030, 6, 15)
-RENEWAL = Source(
-    "renewal", "play", "Save a renewal", "# Steps\n\nCall the executive sponsor about the contract.", "plays/renewal.md"
-)
-PAYMENT = Source(
-    "payment", "play", "Payment failed", "# Steps\n\nAsk billing for a new card.", "plays/payment.md",
-    examples=("the card was declined, what now?",),
-)  # fmt: skip
-STORY = Source("story", "case_study", "How Acme grew", "They rolled the product out to every team.", "cases/acme.md")
-ALL = [RENEWAL, PAYMENT, STORY]
+from tests.knowledge.samples import ALL, PAYMENT, RENEWAL, STORY, TODAY, documents, index_of
 
 
 class Counting(Bundled):
@@ -57,16 +40,6 @@ class Away(Bundled):
 
     def embed(self, texts: list[str]) -> np.ndarray:
         raise EmbedderError("no connection")
-
-
-def index_of(folder: Path, *sources: Source, **options: Any) -> Index:
-    index = Index(folder, **options)
-    index.sync(sources)
-    return index
-
-
-def documents(found: Found) -> list[str]:
-    return [hit.document for hit in found.hits]
 
 
 def test_a_passage_is_found_with_its_citation(tmp_path: Path) -> None:
@@ -257,58 +230,3 @@ def test_a_document_gives_only_so_many_passages(tmp_path: Path) -> None:
     index = index_of(tmp_path, long, RENEWAL)
     assert sorted(documents(index.search("contract", TODAY))) == ["renewal", "story", "story"]
     assert len(index.search("contract", TODAY, per_document=9, limit=5).hits) == 5
-
-
-def versions(number: int) -> list[Source]:
-    return [
-        Source(f"d{n}", "play", f"Play {n}", f"Version {number} of the renewal steps.", f"{n}.md") for n in range(12)
-    ]
-
-
-def test_searches_during_a_sync_see_one_version_whole(tmp_path: Path) -> None:
-    index = index_of(tmp_path, *versions(0))
-    stop = threading.Event()
-
-    def look() -> set[str]:
-        seen = set()
-        while not stop.is_set():
-            texts = [hit.text for hit in index.search("version of the renewal steps", TODAY, limit=20).hits]
-            assert len(texts) == 12
-            seen.add("|".join(sorted(set(texts))))
-        return seen
-
-    with ThreadPoolExecutor(3) as threads:
-        looking = [threads.submit(look) for _ in range(3)]
-        for number in range(1, 5):
-            index.sync(versions(number))
-        stop.set()
-        seen = set().union(*(one.result() for one in looking))
-    assert seen <= {f"Version {number} of the renewal steps." for number in range(5)}
-    assert len(seen) > 1
-
-
-SYNCING = """
-import sys
-from pathlib import Path
-from knowledge.index import Index
-from tests.knowledge.test_index import ALL, versions
-for number in range(3):
-    Index(Path(sys.argv[1])).sync(versions(number) + ALL)
-"""
-
-
-def test_processes_that_sync_at_once_leave_what_both_wanted(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SYNCING, str(tmp_path)]
-    both = [subprocess.Popen(command, cwd=REPO, stderr=subprocess.PIPE) for _ in range(2)]
-    assert [one.communicate()[1].decode() for one in both] == ["", ""]
-    assert Index(tmp_path).sync(versions(2) + ALL) == Synced(added=0, replaced=0, removed=0, unchanged=15)
-
-
-def test_what_another_process_has_synced_is_taken_over(tmp_path: Path) -> None:
-    index = index_of(tmp_path, STORY)
-    assert not index.refresh()
-    subprocess.run([sys.executable, "-c", SYNCING, str(tmp_path)], cwd=REPO, check=True)
-    assert documents(index.search("contract", TODAY)) == ["story"]
-    assert index.refresh()
-    assert documents(index.search("contract", TODAY))[0] == "renewal"
-    assert index.sync([STORY]).removed == 14

@@ -3,7 +3,6 @@
 import http.server
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,7 @@ import pytest
 from knowledge.index import Index, Synced
 from knowledge.store import StoreError
 from tests.knowledge.chroma_server import chroma_server, free_port
-from tests.knowledge.test_index import ALL, RENEWAL, STORY, documents
-
-TODAY = date(2030, 6, 15)
+from tests.knowledge.samples import ALL, RENEWAL, STORY, TODAY, documents
 
 
 def test_two_processes_share_one_server(tmp_path: Path) -> None:
