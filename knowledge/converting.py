@@ -11,7 +11,7 @@ MOST_HTML_BYTES = 10_000_000  # its parser is pure Python: a minute for more tha
 MOST_UNPACKED_BYTES = 200_000_000  # of a DOCX, which is a ZIP file: what is small may unpack to anything
 MOST_CHARACTERS = 5_000_000
 
-_NOT_READ = ("script", "style", "noscript", "template", "nav", "header", "footer", "aside", "form", "svg", "iframe")
+_NOT_READ = ("script", "style", "noscript", "template", "nav", "footer", "aside", "form", "svg", "iframe")
 _ENCRYPTED_OFFICE = b"\xd0\xcf\x11\xe0"  # an OLE container instead of a ZIP file
 
 

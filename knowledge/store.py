@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +14,7 @@ import numpy as np
 from filelock import FileLock
 
 BATCH = 1000  # within what a server takes at a time, in number and in bytes
-CONNECT_SECONDS = 3.0  # Chroma's own client waits for ever
+ANSWER_SECONDS = 5.0  # Chroma's own client would wait for ever for a server that hangs: it is asked for a sign first
 
 
 class StoreError(RuntimeError):
@@ -140,20 +139,20 @@ class Store:
 
     def _connect(self) -> Any:
         import chromadb
+        import httpx
         from chromadb.config import Settings
 
         quiet = Settings(anonymized_telemetry=False)
         if self._url is None:
             return chromadb.PersistentClient(self._folder / "chroma", quiet)
+        httpx.get(f"{self._url.rstrip('/')}/api/v2/heartbeat", timeout=ANSWER_SECONDS).raise_for_status()
         address = urlsplit(self._url)
         secure = address.scheme == "https"
-        host, port = address.hostname or "localhost", address.port or (443 if secure else 8000)
-        with socket.create_connection((host, port), CONNECT_SECONDS):
-            pass
+        port = address.port or (443 if secure else 80)
         try:
-            return chromadb.HttpClient(host, port, ssl=secure, settings=quiet)
-        except ValueError as error:
-            raise ConnectionError("what answers there is not Chroma") from error
+            return chromadb.HttpClient(address.hostname or "", port, ssl=secure, settings=quiet)
+        except ValueError as error:  # so it says when the server goes away between the two
+            raise ConnectionError(str(error)) from error
 
 
 def state_of(ids: Iterable[str]) -> str:

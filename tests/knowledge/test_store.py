@@ -1,7 +1,9 @@
 """Chroma as a server: shared between processes, and what happens when it is away."""
 
 import http.server
+import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -74,9 +76,23 @@ def test_a_server_that_is_not_chroma_is_named(tmp_path: Path) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        with pytest.raises(StoreError, match=f"Chroma at {url} cannot be used .*not Chroma"):
+        with pytest.raises(StoreError, match=f"Chroma at {url} cannot be used .*404"):
             Index(tmp_path, url).sync(ALL)
         server.shutdown()
+
+
+def test_a_server_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        with pytest.raises(StoreError, match=f"Chroma at {url} cannot be used .*timed out"):
+            Index(tmp_path, url).refresh()
+        assert time.monotonic() - started < 15
+
+
+def test_an_address_without_its_beginning_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"Chroma at localhost:8000 cannot be used .*correct CHROMA_URL"):
+        Index(tmp_path, "localhost:8000").refresh()
 
 
 def test_a_damaged_folder_is_named(tmp_path: Path) -> None:
