@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from knowledge.index import Bundled, EmbedderError, Index
+from knowledge.passages import split
 from knowledge.ranking import Signals
 from knowledge.snapshot import Snapshot
 from knowledge.sources import Source
@@ -52,11 +53,16 @@ def queries(name: str) -> list[Query]:
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Index:
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.fixture(scope="module")
+def pages(shelf: Path) -> Index:
     handbook("gitlab_handbook")
     folder = GITLAB / "pages"
     files = [file for file in sorted(folder.rglob("*.md")) if file.relative_to(folder).parts[0].startswith("customer-")]
-    index = Index(tmp_path_factory.mktemp("pages"))
+    index = Index(shelf)
     index.sync(page(file, folder) for file in files)
     assert index.snapshot
     print(f"\n{len(files)} customer-success pages, {len(index.snapshot)} passages")
@@ -74,7 +80,7 @@ def recall(found: list[str], relevant: frozenset[str]) -> float:
 
 def measured(asked: list[Query], find: Callable[[str], list[str]]) -> tuple[float, float]:
     results = [(find(text), relevant) for text, relevant in asked]
-    return tuple(float(np.mean([measure(*result) for result in results])) for measure in (ndcg, recall))  # type: ignore[return-value]
+    return float(np.mean([ndcg(*result) for result in results])), float(np.mean([recall(*r) for r in results]))
 
 
 def searching(index: Index) -> Callable[[str], list[str]]:
@@ -111,15 +117,12 @@ def weighted(weight: float) -> Callable[[Signals], np.ndarray]:
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_words_and_meaning_together_find_more_than_either(
-    pages: Index, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_words_and_meaning_together_find_more_than_either(pages: Index, shelf: Path, name: str) -> None:
     asked = queries(name)
     assert pages.snapshot
     hybrid = measured(asked, searching(pages))
     vectors = measured(asked, ranked(pages.snapshot, by_meaning))
-    monkeypatch.setattr(pages, "_embedder", Absent())
-    words = measured(asked, searching(pages))
+    words = measured(asked, searching(Index(shelf, embedder=Absent())))
     print(f"\n{name} ({len(asked)}), nDCG@10 and recall@5; plain BM25 over whole pages: {PLAIN[name]}")
     for label, (gain, found) in {"BM25 alone": words, "vectors alone": vectors, "hybrid": hybrid}.items():
         print(f"  {label:13} {gain:.3f}  {found:.3f}")
@@ -179,7 +182,5 @@ def test_ten_thousand_passages_are_searched_within_30_ms(tmp_path: Path) -> None
 
 def enough(sources: list[Source]) -> list[Source]:
     """The first documents that come to 10,000 passages."""
-    from knowledge.passages import split
-
     passages = np.cumsum([len(split(source.text, source.title)) for source in sources])
     return sources[: int(np.searchsorted(passages, PASSAGES)) + 1]
