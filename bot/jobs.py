@@ -18,7 +18,7 @@ from bot.runtime import Tend
 from scoring.mentions import load_mentions
 from storage.database import changed_one, insert_new
 from storage.models import DigestSubscription, JobPeriod, User, WorkState
-from tools import approvals, digests, growth_model, reading, refresh, training, trials
+from tools import approvals, digests, growth_model, knowledge, reading, refresh, training, trials
 from tools.context import Context
 
 log = structlog.get_logger()
@@ -119,7 +119,18 @@ JOBS = (
     Job("trials", daily, measure_trials),
     Job("expire_drafts", hourly, expire_drafts),
 )
-SLOW_JOBS = (Job("train", weekly, train_churn),)  # after the digests, which do not wait for minutes
+
+
+def sync_documents(tend: Tend, ctx: Context) -> dict[str, Any]:
+    """Index what has changed in the documents."""
+    done = knowledge.sync_documents(ctx)
+    return {**vars(done.synced), "problems": [str(problem) for problem in (*done.problems, *done.errors)][:20]}
+
+
+SLOW_JOBS = (  # after the digests, which do not wait for minutes
+    Job("documents", hourly, sync_documents),
+    Job("train", weekly, train_churn),
+)
 
 
 def run_due(tend: Tend, ctx: Context, slow: bool = True) -> list[str]:

@@ -20,7 +20,7 @@ from tools.registry import TOOLS
 SURE = 0.47  # similarity to the nearest example above which a request is understood
 MOST_CLAUSES = 5
 WRITING = ("draft_outreach", "draft_proposal")
-OF_ONE_ACCOUNT = tuple(tool.name for tool in TOOLS if "account" in tool.parameters)
+OF_ONE_ACCOUNT = tuple(tool.name for tool in TOOLS if tool.of_one_account)
 SURE_OF_STRANGER = 0.65  # the same, when what the request is about is only guessed
 HINT = 0.1  # added where the build of a sentence speaks for a tool
 OUT_OF_PLACE = 0.15  # taken off a tool about one account when none is meant, and the other way round

@@ -16,6 +16,7 @@ from storage.database import Database
 from storage.models import Role, User
 from storage.usage import UsageStore
 from tools.errors import NotAllowedError, UserError
+from tools.knowledge_base import KnowledgeBase
 
 Clock = Callable[[], datetime]
 RANKS = {role: rank for rank, role in enumerate(Role)}
@@ -61,6 +62,7 @@ class Context:
     clock: Clock = system_clock
     time_zone: str = "UTC"
     offers_file: Path = OFFERS
+    knowledge: KnowledgeBase | None = None
 
     @property
     def offers(self) -> Rules:

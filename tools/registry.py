@@ -11,6 +11,7 @@ from tools.expansion import account_opportunities, find_opportunities
 from tools.facts import Result
 from tools.hours import best_hours
 from tools.insights import explain_health
+from tools.knowledge import search_knowledge
 from tools.leaving import who_leaves
 from tools.portfolio import portfolio_summary
 from tools.proposals import draft_proposal, price_advice
@@ -33,6 +34,12 @@ class Tool:
     @property
     def name(self) -> str:
         return self.function.__name__
+
+    @property
+    def of_one_account(self) -> bool:
+        """Whether it cannot answer without an account."""
+        account = signature(self.function).parameters.get("account")
+        return account is not None and account.default is account.empty
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -284,6 +291,25 @@ TOOLS: tuple[Tool, ...] = (
             "show the feature trials",
             "how do trials convert?",
             "conversion of the premium trials",
+        ),
+    ),
+    Tool(
+        search_knowledge,
+        (
+            "what do our playbooks say about a champion who left?",
+            "find a case study for a dental clinic",
+            "how do I prepare a quarterly business review?",
+            "search the knowledge base for pricing objections",
+            "which case study fits Acme?",
+            "what is the best practice for onboarding?",
+            "how should I handle a customer who wants to cancel?",
+            "what should I say when a payment failed?",
+            "show me the play for low adoption",
+            "do we have an article about renewals?",
+            "what do our documents say about security?",
+            "how do I ask for a testimonial?",
+            "tips for a renewal conversation",
+            "find a customer story in e-commerce",
         ),
     ),
 )

@@ -16,6 +16,7 @@ from bot.blocks.expansion import (
     value_card,
     value_report,
 )
+from bot.blocks.knowledge import passages
 from bot.blocks.parts import Block, escape, section
 from tools.accounts import AccountBrief, AccountList
 from tools.churn import ChurnCard
@@ -25,6 +26,7 @@ from tools.expansion import GrowthCard, OpportunityList
 from tools.facts import Result
 from tools.hours import Hours
 from tools.insights import HealthCard
+from tools.knowledge import Passages
 from tools.leaving import LeavingList
 from tools.portfolio import PortfolioSummary
 from tools.proposals import Pricing
@@ -45,6 +47,7 @@ _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
     ValueCard: value_card,
     ValueReport: value_report,
     Hours: hours_list,
+    Passages: passages,
     DraftCard: draft_blocks,
     DigestCard: digest_blocks,
 }

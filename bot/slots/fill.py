@@ -15,6 +15,7 @@ from bot.slots.words import (
     FALLING,
     HELD_BACK,
     INDUSTRIES,
+    KNOWLEDGE,
     NEGATION,
     OFFER_TYPES,
     PURPOSES,
@@ -57,8 +58,11 @@ def fill(tool: str, request: Request, lexicon: Lexicon) -> list[tuple[str, Argum
     """
     if tool == "portfolio_summary":
         return [_summary(request, lexicon)]
-    takes = next(known.parameters for known in TOOLS if known.name == tool)
-    if "account" not in takes:
+    known = next(each for each in TOOLS if each.name == tool)
+    takes = known.parameters
+    if "question" in takes:
+        return [(tool, _question(request))]
+    if not known.of_one_account:
         wanted = _filters(request, lexicon) | _growth(request, lexicon)
         given = {name: value for name, value in wanted.items() if name in takes}
         return [(tool, {name: value for name, value in given.items() if name != "sort" or value in _orders(tool)})]
@@ -81,6 +85,12 @@ def _accounts(request: Request) -> tuple[str, ...]:
     if name or request.implied:
         return (name,) if name else request.implied[:MOST_ACCOUNTS]
     raise CannotTellError(WHICH_ACCOUNT)
+
+
+def _question(request: Request) -> Arguments:
+    """What to look up, in the person's own words."""
+    named = request.accounts[0] if request.accounts else None
+    return _given(question=request.text, kind=first_match(KNOWLEDGE, request.plain), account=named)
 
 
 def _growth(request: Request, lexicon: Lexicon) -> Arguments:

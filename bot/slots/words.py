@@ -73,6 +73,12 @@ OFFER_TYPES = {
     r"\btrials?\b": "premium_trial",
     r"\bup-?sell\w*|\bupgrad\w+|\b(?:bigger|larger|higher) plans?\b": "plan_upgrade",
 }
+KNOWLEDGE = {
+    r"\bcase stud(?:y|ies)\b|\b(?:customer|success) stor(?:y|ies)\b": "case_study",
+    r"\bplays?\b|\bplay-?books?\b": "play",
+    r"\barticles?\b|\bguides?\b": "article",
+    r"\b(?:our|own|uploaded) (?:documents?|files?|handbook)\b": "document",
+}
 HELD_BACK = re.compile(r"\b(?:hold|holding|held|holds) back\b|\bshould not (?:offer|propose|sell)\b")
 ORDINALS = {
     "first": 0, "1st": 0, "top": 0, "second": 1, "2nd": 1, "third": 2, "3rd": 2, "fourth": 3, "4th": 3,
