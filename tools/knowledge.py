@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from knowledge.reading import MOST_BYTES, Problem
 from knowledge.snapshot import Hit
@@ -51,12 +51,20 @@ def search_knowledge(
         raise UserError("There is no library here.")
     index = ctx.knowledge.index(ctx.workspace_id)
     kinds = (kind,) if kind else ()
-    told = index.search(question, ctx.today(), kinds=kinds, account=facets, limit=max(1, min(limit, MOST_HITS)))
+    asked: dict[str, Any] = {"kinds": kinds, "account": facets, "limit": max(1, min(limit, MOST_HITS))}
+    told = index.search(question, ctx.today(), **asked, only=_own_industry(kind, facets))
+    if not told.hits:  # better a story of another industry than none
+        told = index.search(question, ctx.today(), **asked)
     hits = told.hits if told.hits and max(hit.similarity for hit in told.hits) >= LIKE_ENOUGH else ()
     sheet = FactSheet(ctx.today())
     for hit in hits:
         sheet.add(hit.title, hit.section or "passage", hit.text, "text", hit.citation)
     return Passages(_words(question, hits), tuple(sheet), (), tuple(hits), question, told.notice, ctx.today())
+
+
+def _own_industry(kind: Kind | None, facets: dict[str, str]) -> dict[str, str]:
+    """A story convinces those of the same industry."""
+    return {"industry": facets["industry"]} if kind == "case_study" and "industry" in facets else {}
 
 
 def sync_documents(ctx: Context) -> Indexed:
