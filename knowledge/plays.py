@@ -100,10 +100,10 @@ def _signalled(rows: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
 
 
 def _figures(when: pl.Expr) -> pl.Expr:
-    """The account's own values of what a predicate asks for, in words."""
+    """The account's own values of what a predicate asks for, as far as they are known, in words."""
     names = sorted(set(when.meta.root_names()))[:MOST_FIGURES]
-    shown = [pl.format("{} {}", pl.lit(name.replace("_", " ")), _short(name).fill_null("unknown")) for name in names]
-    return pl.concat_str(shown, separator=", ") if shown else pl.lit("")
+    shown = [pl.format("{} {}", pl.lit(name.replace("_", " ")), _short(name)) for name in names]
+    return pl.concat_str(shown, separator=", ", ignore_nulls=True) if shown else pl.lit("")
 
 
 def _short(name: str) -> pl.Expr:

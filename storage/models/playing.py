@@ -87,7 +87,7 @@ class PlayRun(WorkspaceRow, table=True):
 
 
 class PlayStep(WorkspaceRow, table=True):
-    """One step of a run; `due_at` is planned until it is done, `note` says why it was left out or became a task."""
+    """One step of a run; a touchpoint reaches a contact, `due_at` is planned until it is done, `note` says why it was left out or became a task."""
 
     __tablename__ = "play_step"
     __table_args__ = (
@@ -99,6 +99,7 @@ class PlayStep(WorkspaceRow, table=True):
     run_id: int = Field(foreign_key="play_run.id", index=True)
     step: str = Field(max_length=60)
     state: str = Field(default=StepState.WAITING, max_length=10)
+    touchpoint: bool
     due_at: datetime = Field(sa_type=UtcDateTime)
     done_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     draft_id: int | None = Field(default=None, foreign_key="draft.id")

@@ -61,6 +61,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Integer(), sa.ForeignKey("play_run.id"), nullable=False, index=True),
         sa.Column("step", sa.String(length=60), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("touchpoint", sa.Boolean(), nullable=False),
         sa.Column("due_at", sa.DateTime(), nullable=False),
         sa.Column("done_at", sa.DateTime(), nullable=True),
         sa.Column("draft_id", sa.Integer(), sa.ForeignKey("draft.id"), nullable=True),
