@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -13,9 +13,9 @@ from knowledge.kinds import Play
 RANKS = {"immediate": 0, "soon": 1, "planned": 2, "routine": 3}  # the most urgent first
 STANDARD, HELD_OUT = "standard", "held_out"
 StopReason = Literal["goal_met", "left_audience", "reply", "opt_out", "person", "done"]
-HOLDS = {"account_id": pl.Int64, "play": pl.String, "because": pl.String}
-TOUCHES = {"account_id": pl.Int64, "play": pl.String, "at": pl.Datetime("us")}
-STARTS = {"account_id": pl.Int64, "play": pl.String, "started_at": pl.Datetime("us")}
+HOLDS: dict[str, Any] = {"account_id": pl.Int64, "play": pl.String, "because": pl.String}
+TOUCHES: dict[str, Any] = {"account_id": pl.Int64, "play": pl.String, "at": pl.Datetime("us")}
+STARTS: dict[str, Any] = {"account_id": pl.Int64, "play": pl.String, "started_at": pl.Datetime("us")}
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy.stats import t as student
-
 CONFIDENCE = 0.95
 Z = 1.959963984540054  # the normal quantile of a two-sided 95 %
 FEWEST = 30  # in each group
@@ -99,14 +97,18 @@ def mean_effect(treated: Mean, control: Mean) -> Effect:
     """Compare two means whose variances may differ (Welch, Biometrika 34, 1947)."""
     if min(treated.of, control.of) < 2:
         return Effect(treated.value - control.value, -math.inf, math.inf, "not enough data yet")
+    from scipy.special import stdtrit  # loads slowly
+
     one, other = treated.variance / treated.of, control.variance / control.of
     difference = treated.value - control.value
     half = 0.0
     if one + other > 0:
         freedom = (one + other) ** 2 / (one**2 / (treated.of - 1) + other**2 / (control.of - 1))
-        half = float(student.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(one + other)
+        half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(one + other)
     enough = min(treated.of, control.of) >= FEWEST
-    return Effect(difference, difference - half, difference + half, _verdict(difference - half, difference + half, enough))
+    return Effect(
+        difference, difference - half, difference + half, _verdict(difference - half, difference + half, enough)
+    )
 
 
 def effects(groups: Mapping[str, Share] | Mapping[str, Mean], control: str) -> dict[str, Effect]:

@@ -17,7 +17,7 @@ from tools.context import Context
 from tools.errors import StaleError, UserError
 from tools.facts import FactSheet, Result, day
 from tools.names import resolve_account
-from tools.play_runs import audit, end_run, play_of, plan_again, start_run
+from tools.play_runs import audit, end_run, plan_again, play_of, start_run
 from tools.play_steps import skip
 
 BY_HAND = "by_hand"  # its own arm: accounts that people choose are no fair comparison with the hold-out
@@ -59,9 +59,7 @@ def enrol(ctx: Context, account: str, play: str, because: str = "") -> RunChange
 
 def pause(ctx: Context, run_id: int, because: str) -> RunChange:
     """Let a run rest: no step is done until it is resumed; it still ends when its goal is met."""
-    return _change(
-        ctx, run_id, RunState.RUNNING, "pause", because, {"state": RunState.PAUSED, "paused_at": ctx.now()}
-    )
+    return _change(ctx, run_id, RunState.RUNNING, "pause", because, {"state": RunState.PAUSED, "paused_at": ctx.now()})
 
 
 def resume(ctx: Context, run_id: int, because: str = "") -> RunChange:
@@ -118,7 +116,9 @@ def find_play(words: str) -> Play:
     raise UserError(f"Several plays are called like that: {shown}." if near else f"There is no play “{words[:80]}”.")
 
 
-def _change(ctx: Context, run_id: int, source: RunState, action: str, because: str, values: dict[str, Any]) -> RunChange:
+def _change(
+    ctx: Context, run_id: int, source: RunState, action: str, because: str, values: dict[str, Any]
+) -> RunChange:
     ctx.require(Role.CSM)
     _reason(because)
     with ctx.session() as session:

@@ -66,7 +66,6 @@ def play_table(ctx: Context, session: Session, as_of: date) -> pl.DataFrame:
 def open_signals(session: Session) -> pl.DataFrame:
     """Return `account_id, kind, opened_on, severity` of the signals that are open."""
 
-
     return read_frame(session, Signal, ("account_id", "kind", "opened_on", "severity"), col(Signal.closed_on).is_(None))
 
 
@@ -154,7 +153,7 @@ def _band_days(session: Session, as_of: date) -> pl.DataFrame:
     days = (col(Snapshot.day) <= as_of, col(Snapshot.day) > as_of - timedelta(days=BAND_DAYS))
     asked = (col(Snapshot.account_id), col(Snapshot.scorecard), col(Snapshot.band))
     columns: Sequence[Any] = (*asked, func.min(Snapshot.day), func.max(Snapshot.day))
-    found = session.execute(select(*columns).where(*days).group_by(*asked)).all()  # type: ignore[call-overload]
+    found = session.execute(select(*columns).where(*days).group_by(*asked)).all()
     schema = {"account_id": pl.Int64, "card": pl.String, "in": pl.String, "first": pl.Date, "last": pl.Date}
     spans = pl.DataFrame([tuple(row) for row in found], schema=schema, orient="row")
     now = pl.col("last") == as_of
