@@ -59,7 +59,12 @@ def enrol(ctx: Context, account: str, play: str, because: str = "") -> RunChange
 
 def pause(ctx: Context, run_id: int, because: str) -> RunChange:
     """Let a run rest: no step is done until it is resumed; it still ends when its goal is met."""
-    return _change(ctx, run_id, RunState.RUNNING, "pause", because, {"state": RunState.PAUSED, "paused_at": ctx.now()})
+    ctx.require(Role.CSM)
+    _reason(because)
+    with ctx.session() as session:
+        row = _load(session, run_id)
+        _set(session, row, RunState.RUNNING, {"state": RunState.PAUSED, "paused_at": ctx.now()})
+        return _done(ctx, session, row, "pause", because)
 
 
 def resume(ctx: Context, run_id: int, because: str = "") -> RunChange:
@@ -114,17 +119,6 @@ def find_play(words: str) -> Play:
         return near[0]
     shown = ", ".join(p.title for p in near[:5])
     raise UserError(f"Several plays are called like that: {shown}." if near else f"There is no play “{words[:80]}”.")
-
-
-def _change(
-    ctx: Context, run_id: int, source: RunState, action: str, because: str, values: dict[str, Any]
-) -> RunChange:
-    ctx.require(Role.CSM)
-    _reason(because)
-    with ctx.session() as session:
-        row = _load(session, run_id)
-        _set(session, row, source, values)
-        return _done(ctx, session, row, action, because)
 
 
 def _set(session: Session, row: PlayRun, source: RunState, values: dict[str, Any]) -> None:

@@ -87,7 +87,10 @@ class PlayRun(WorkspaceRow, table=True):
 
 
 class PlayStep(WorkspaceRow, table=True):
-    """One step of a run; a touchpoint reaches a contact, `due_at` is planned until it is done, `note` says why it was left out or became a task."""
+    """One step of a run; a touchpoint reaches a contact.
+
+    `due_at` is planned until it is done; `note` says why it was left out or became a task.
+    """
 
     __tablename__ = "play_step"
     __table_args__ = (
