@@ -87,8 +87,8 @@ def finish_task(ctx: Context, task_id: int, note: str = "") -> TaskList:
         if not changed_one(session, update(Task).where(*still).values(**values)):
             raise StaleError("This task is not open (any more).")
         done = {"state": TaskState.DONE, "note": values["note"]}
-        about = {"actor": ctx.actor.email, "action": "task.done", "subject": f"task:{task_id}"}
-        session.add(Audit(at=ctx.now(), after=done, **about))
+        subject = f"task:{task_id}"
+        session.add(Audit(at=ctx.now(), actor=ctx.actor.email, action="task.done", subject=subject, after=done))
         session.commit()
         task = session.get_one(Task, task_id)
         row = _row(task, session.get_one(Account, task.account_id).name, None)
