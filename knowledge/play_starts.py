@@ -14,6 +14,8 @@ from knowledge.play_times import reaches
 PAIR = ["account_id", "play"]
 NOBODY = "accounts without an owner"
 DAY = "%-d %b %Y"
+OPEN = ("running", "paused", HELD_OUT)
+OPENED = {"account_id": pl.Int64, "play": pl.String, "state": pl.String, "since": pl.Datetime("us")}
 ACCOUNT = ("account_id", "account", "owner", "arr", "snoozed_until", "red_override")
 
 
@@ -63,8 +65,8 @@ def _with_past(
     rows: pl.DataFrame, runs: Sequence[Run], facts: pl.DataFrame, history: History, now: datetime, limits: Limits
 ) -> pl.DataFrame:
     """Add what is running, when the play was there before, the newest contact by another play, whose turn it is."""
-    still = [(r.account_id, r.play.id, r.state) for r in runs if r.state in ("running", "paused", HELD_OUT)]
-    opened = pl.DataFrame(still, schema={"account_id": pl.Int64, "play": pl.String, "state": pl.String}, orient="row")
+    still = [(r.account_id, r.play.id, r.state, _plain(r.started_at)) for r in runs if r.state in OPEN]
+    opened = pl.DataFrame(still, schema=OPENED, orient="row")
     others = (
         rows.select(PAIR).join(_recent(history, now, limits), on="account_id").filter(pl.col("play") != pl.col("by"))
     )
@@ -96,7 +98,7 @@ def _obstacle(now: datetime, limits: Limits) -> pl.Expr:
         pl.when(pl.col("state") == HELD_OUT)
         .then(pl.lit("hold-out: it receives nothing of this play, so that the play's effect can be measured"))
         .when(pl.col("state").is_not_null())
-        .then(pl.format("already {} since {}", "state", pl.col("started_at").dt.strftime(DAY)))
+        .then(pl.format("already {} since {}", "state", pl.col("since").dt.strftime(DAY)))
         .when(again > _plain(now))
         .then(pl.format("cool-down until {}", again.dt.strftime(DAY)))
         .when(pl.col("snoozed_until") >= now.astimezone(zone).date())

@@ -18,7 +18,7 @@ SPENT = {"Mens E-Mail": 1.42, "Womens E-Mail": 1.08, CONTROL: 0.65}  # dollars a
 def test_the_published_rates_come_out_and_both_emails_worked() -> None:
     if not FILE.is_file():
         pytest.skip("the data set hillstrom is not on this machine (TEND_SHARED names the folder that holds it)")
-    groups = {name: rows for (name,), rows in pl.read_csv(FILE).group_by("segment")}
+    groups = {name: rows for (name,), rows in pl.read_csv(FILE, infer_schema_length=None).group_by("segment")}
     shares = {name: Share(int(rows["visit"].sum()), rows.height) for name, rows in groups.items()}
     means = {name: Mean.from_values(rows["spend"].cast(pl.Float64).to_list()) for name, rows in groups.items()}
     assert {name: round(100 * share.value, 2) for name, share in shares.items()} == VISITED
