@@ -13,12 +13,13 @@ from sqlmodel import col, select
 
 from bot.blocks.digest import digest_blocks
 from bot.blocks.expansion import trial_news
+from bot.cards import post_draft
 from bot.extraction import reader
 from bot.runtime import Tend
 from scoring.mentions import load_mentions
 from storage.database import changed_one, insert_new
-from storage.models import DigestSubscription, JobPeriod, User, WorkState
-from tools import approvals, digests, growth_model, knowledge, reading, refresh, training, trials
+from storage.models import DigestSubscription, Draft, DraftState, JobPeriod, User, WorkState
+from tools import approvals, digests, growth_model, knowledge, plays, reading, refresh, training, trials
 from tools.context import Context
 
 log = structlog.get_logger()
@@ -86,6 +87,34 @@ def score_all(tend: Tend, ctx: Context) -> dict[str, Any]:
     return {"day": done.day.isoformat(), "accounts": done.accounts, "days": done.days_written}
 
 
+def run_plays(tend: Tend, ctx: Context) -> dict[str, Any]:
+    """Go on with what runs, end what is over, and start what is called for, if plays start by themselves."""
+    done = plays.run_plays(ctx, ctx.now(), None if tend.settings.run_plays else {})
+    return {**done.counts, "errors": dict(done.errors), "told": tell_of_drafts(tend, ctx)}
+
+
+def do_due_steps(tend: Tend, ctx: Context) -> dict[str, Any]:
+    """Do the steps of plays that are due by now."""
+    done = plays.run_due_steps(ctx, ctx.now())
+    return {**done.counts, "told": tell_of_drafts(tend, ctx)}
+
+
+def tell_of_drafts(tend: Tend, ctx: Context) -> int:
+    """Bring each new draft of a play to the owner of its account, for approval. Returns how many."""
+    with ctx.session() as session:
+        waiting = (Draft.state == DraftState.DRAFTED, Draft.origin == "play", col(Draft.expires_at) > ctx.now())
+        rows = session.exec(
+            select(Draft, User.slack_id).outerjoin(User, col(User.email) == Draft.created_by).where(*waiting)
+        )
+        new = [(draft.id or 0, slack) for draft, slack in rows.all() if not draft.cards and slack]
+    client = tend.messenger.client_of(ctx.workspace_id) if new else None
+    for draft_id, slack in new:
+        assert client is not None
+        channel = client.conversations_open(users=slack)["channel"]["id"]
+        post_draft(tend, ctx, approvals.get_draft(ctx, draft_id), channel)
+    return len(new)
+
+
 def measure_trials(tend: Tend, ctx: Context) -> dict[str, Any]:
     """Measure the trials of premium features, and tell the owners what changed."""
     newest = refresh.data_day(ctx)
@@ -117,6 +146,8 @@ JOBS = (
     Job("read_texts", daily, read_texts),
     Job("score", daily, score_all),
     Job("trials", daily, measure_trials),
+    Job("plays", daily, run_plays),
+    Job("play_steps", hourly, do_due_steps),
     Job("expire_drafts", hourly, expire_drafts),
 )
 

@@ -55,6 +55,10 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(None, description="Any OpenAI-compatible server")
     openai_model: str = Field("gpt-5-mini", description="Name of the language model")
     train_weekly: bool = Field(True, description="Whether the churn model is trained anew each week")
+    run_plays: bool = Field(
+        False,
+        description="Whether plays start by themselves where their triggers hold; otherwise colleagues start them",
+    )
     smtp_url: SecretStr | None = Field(
         None, description="Mail server, `smtp://user:password@host:587` (STARTTLS) or `smtps://…`"
     )

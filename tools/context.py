@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from knowledge.documents import Library, library
 from scoring.declared import DeclaredError
 from scoring.expansion.offers import OFFERS, Rules, load_rules
 from scoring.scorecard import Scorecards
@@ -75,6 +76,10 @@ class Context:
             return _offers(self.offers_file, self.offers_file.stat().st_mtime_ns)
         except (DeclaredError, OSError) as error:
             raise UserError(f"The offers cannot be read: {error}") from error
+
+    def library(self) -> Library:
+        """Return plays, case studies, articles and templates: the bundled ones and the team's own."""
+        return self.knowledge.library() if self.knowledge else library()
 
     def session(self) -> Session:
         """Open a session that sees this workspace only."""

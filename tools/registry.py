@@ -13,8 +13,11 @@ from tools.hours import best_hours
 from tools.insights import explain_health
 from tools.knowledge import search_knowledge
 from tools.leaving import who_leaves
+from tools.play_lists import account_plays, list_plays, play_outcomes
 from tools.portfolio import portfolio_summary
 from tools.proposals import draft_proposal, price_advice
+from tools.recommend import recommend
+from tools.tasks import list_tasks
 from tools.trials import list_trials
 from tools.value import account_value, value_by_segment
 
@@ -310,6 +313,64 @@ TOOLS: tuple[Tool, ...] = (
             "how do I ask for a testimonial?",
             "tips for a renewal conversation",
             "find a customer story in e-commerce",
+        ),
+    ),
+    Tool(
+        recommend,
+        (
+            "what should I do about Acme?",
+            "which play fits Acme?",
+            "next best action for Acme",
+            "how do I save Acme?",
+            "what do you recommend for Acme?",
+            "recommend a play for Acme",
+            "what is the next step with Acme?",
+            "how can I help Acme?",
+        ),
+    ),
+    Tool(
+        account_plays,
+        (
+            "which plays are running at Acme?",
+            "what is running for Acme?",
+            "why is no play running at Acme?",
+            "plays of Acme",
+            "which plays did Acme have?",
+            "what are we doing for Acme right now?",
+        ),
+    ),
+    Tool(
+        list_plays,
+        (
+            "show me all plays",
+            "browse the plays",
+            "which plays do we have?",
+            "list the plays with how often they ran",
+            "play library",
+        ),
+        hidden=("words",),
+    ),
+    Tool(
+        play_outcomes,
+        (
+            "which plays work?",
+            "how well do our plays work?",
+            "effect of the plays against the hold-out",
+            "results of our experiments",
+            "experiments report",
+            "do the plays make a difference?",
+        ),
+        hidden=("play",),
+    ),
+    Tool(
+        list_tasks,
+        (
+            "what are my tasks?",
+            "show my tasks",
+            "which tasks are due?",
+            "my to-do list",
+            "open tasks of Dana",
+            "what do I have to do today?",
         ),
     ),
 )

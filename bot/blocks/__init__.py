@@ -18,6 +18,7 @@ from bot.blocks.expansion import (
 )
 from bot.blocks.knowledge import passages
 from bot.blocks.parts import Block, escape, section
+from bot.blocks.plays import account_plays, next_best, outcomes, play_list, task_list
 from tools.accounts import AccountBrief, AccountList
 from tools.churn import ChurnCard
 from tools.digests import DigestCard
@@ -28,8 +29,11 @@ from tools.hours import Hours
 from tools.insights import HealthCard
 from tools.knowledge import Passages
 from tools.leaving import LeavingList
+from tools.play_lists import AccountPlays, Outcomes, PlayList
 from tools.portfolio import PortfolioSummary
 from tools.proposals import Pricing
+from tools.recommend import NextBest
+from tools.tasks import TaskList
 from tools.trials import TrialReport
 from tools.value import ValueCard, ValueReport
 
@@ -48,6 +52,11 @@ _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
     ValueReport: value_report,
     Hours: hours_list,
     Passages: passages,
+    NextBest: next_best,
+    AccountPlays: account_plays,
+    PlayList: play_list,
+    Outcomes: outcomes,
+    TaskList: task_list,
     DraftCard: draft_blocks,
     DigestCard: digest_blocks,
 }

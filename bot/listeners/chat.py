@@ -13,7 +13,8 @@ from bot.agent import MODEL, Answer, Turn
 from bot.blocks import result_blocks
 from bot.blocks.asking import choices, sources, suggestions
 from bot.blocks.parts import Block, escape, fit, section
-from bot.listeners.common import person, post_draft, pressed, put_press, say_only_to
+from bot.cards import post_draft
+from bot.listeners.common import person, pressed, put_press, say_only_to
 from bot.listeners.documents import put_files
 from bot.runtime import Tend
 from bot.work import Item

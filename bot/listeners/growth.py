@@ -5,8 +5,9 @@ from typing import Any
 from slack_bolt import App
 
 from bot.blocks import result_blocks
+from bot.cards import post_draft
 from bot.listeners.accounts import account_key, direct_messages
-from bot.listeners.common import person, post_draft, put_press, say_only_to
+from bot.listeners.common import person, put_press, say_only_to
 from bot.runtime import Tend
 from bot.work import Item
 from tools.expansion import account_opportunities
