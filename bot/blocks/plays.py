@@ -8,6 +8,7 @@ from tools.recommend import NextBest, Recommendation
 from tools.tasks import TaskList
 
 SHOWN = 10
+MOST_ROWS = 100  # of Slack's tables
 
 
 def next_best(found: NextBest) -> list[Block]:
@@ -82,7 +83,7 @@ def play_list(found: PlayList) -> list[Block]:
             (row.ended, str(row.ended)),
             (row.goal_met, str(row.goal_met)),
         ]
-        for row in found.rows
+        for row in found.rows[:MOST_ROWS]
     ]
     blocks = [table(plural(found.total, "play"), ["Play", "Urgency", "Steps", "Running", "Ended", "Goal met"], rows)]
     broken = "; ".join(str(error) for error in found.errors[:3])
