@@ -76,9 +76,10 @@ def read_texts(tend: Tend, ctx: Context) -> dict[str, Any]:
     """Have new texts read by the language model, if there is one, before their day is scored."""
     patterns = load_mentions()
     read, newest = reader(tend.settings, patterns), refresh.data_day(ctx)
-    if read is None or newest is None:
-        return {"skipped": "no language model" if read is None else "no data"}
-    done = reading.read_by_model(ctx, newest, read, patterns)
+    most = tend.settings.read_texts
+    if read is None or newest is None or not most:
+        return {"skipped": "no language model" if read is None else "no data, or READ_TEXTS is 0"}
+    done = reading.read_by_model(ctx, newest, read, patterns, most)
     return asdict(done)
 
 

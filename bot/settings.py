@@ -55,6 +55,11 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(None, description="Any OpenAI-compatible server")
     openai_model: str = Field("gpt-5-mini", description="Name of the language model")
     train_weekly: bool = Field(True, description="Whether the churn model is trained anew each week")
+    read_texts: int = Field(
+        200,
+        description="How many new texts of a kind the language model reads a day; 0 leaves it to the patterns",
+        ge=0,
+    )
     run_plays: bool = Field(
         False,
         description="Whether plays start by themselves where their triggers hold; otherwise colleagues start them",

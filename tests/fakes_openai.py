@@ -62,12 +62,15 @@ class FakeOpenAI:
     paths: list[str] = field(default_factory=list)
     tokens: int = 0
     url: str = ""
+    answers_questions: bool = False
 
     @property
     def requests(self) -> int:
         return len(self.asked)
 
     def reply_to(self, body: dict[str, Any]) -> Reply:
+        if self.answers_questions and body["messages"][0]["content"].startswith("You read one text"):
+            return Reply('{"records": []}')  # the reader of customers' texts, which asks beside the script
         self.asked.append(body)
         return self.script[min(len(self.asked), len(self.script)) - 1]
 
@@ -84,9 +87,13 @@ class FakeOpenAI:
 
 
 @contextmanager
-def fake_openai(*script: Reply) -> Iterator[FakeOpenAI]:
-    """Run the server while the block runs."""
-    fake = FakeOpenAI(list(script))
+def fake_openai(*script: Reply, answers_questions: bool = False) -> Iterator[FakeOpenAI]:
+    """Run the server while the block runs.
+
+    Args:
+        answers_questions: the script is for questions only; texts that are given to read hold nothing.
+    """
+    fake = FakeOpenAI(list(script), answers_questions=answers_questions)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -10,13 +10,12 @@ from storage.models import Audit, Role
 from tools.account_query import subject_of
 from tools.context import Context
 from tools.errors import UserError
-from tools.facts import FactSheet, Result, day
+from tools.facts import FactSheet, Result, day, plural
 from tools.knowledge_base import Indexed
 
 Kind = Literal["play", "case_study", "article", "document"]
 LIKE_ENOUGH = 0.5  # similarity of the best passage: below, nothing that is there speaks of it
 MOST_HITS = 10
-SHOWN = 280  # characters of a passage in words
 SUFFIXES = (".md", ".markdown", ".txt", ".html", ".htm", ".pdf", ".docx")
 
 
@@ -117,12 +116,8 @@ def _words(question: str, hits: tuple[Hit, ...]) -> str:
             "Try other words, or add a document that does."
         )
     first = hits[0]
-    return f"{_shortened(first)} ({first.citation})"
-
-
-def _shortened(hit: Hit) -> str:
-    text = " ".join(hit.text.split())
-    return text if len(text) <= SHOWN else text[:SHOWN].rsplit(" ", 1)[0] + " …"
+    more = f" and {plural(len(hits) - 1, 'further passage')}" if len(hits) > 1 else ""
+    return f"I find {first.citation}{more}."
 
 
 def reviewed(hit: Hit) -> str:

@@ -15,7 +15,7 @@ from storage.models import Bookmark, Mention
 from tools.context import Context
 from tools.mentions import BY_MODEL, RECENT, SOURCES, Source, read_texts, worded
 
-MOST_READ = 200  # texts of one kind a day: each is a call that costs
+MOST_READ = 200
 log = structlog.get_logger()
 
 
@@ -45,16 +45,21 @@ class Read:
     down: str | None = None
 
 
-def read_by_model(ctx: Context, as_of: date, read: Callable[[str], list[Record]], patterns: Patterns) -> Read:
+def read_by_model(
+    ctx: Context, as_of: date, read: Callable[[str], list[Record]], patterns: Patterns, most: int = MOST_READ
+) -> Read:
     """Read each text of the last week once, and keep records whose kind is known and whose quote is in the text.
 
     What the model returns is data about that text's own account, whatever the text says.
+
+    Args:
+        most: texts of one kind, each of which is a call.
     """
     kinds = {kind.kind for kind in patterns.kinds}
     done = Read()
     for source in SOURCES:
         with ctx.session() as session:
-            batch = _unread(session, source, as_of)
+            batch = _unread(session, source, as_of, most)
         for row in batch.iter_rows(named=True):
             try:
                 found, unreadable = _read_one(ctx, source, row, read, kinds)
@@ -81,12 +86,12 @@ def _read_one(
     return found, unreadable
 
 
-def _unread(session: Session, source: Source, as_of: date) -> pl.DataFrame:
+def _unread(session: Session, source: Source, as_of: date, most: int) -> pl.DataFrame:
     mark = session.exec(select(Bookmark).where(Bookmark.name == _bookmark(source))).first()
     at, start = col(getattr(source.model, source.at)), as_of - timedelta(days=RECENT)
     recent = at >= (start if source.at.endswith("_on") else datetime.combine(start, time.min))
     wanted = and_(worded(source), recent, col(source.model.id) > (mark.last_id or 0 if mark else 0))
-    return read_texts(session, source, wanted, 0, MOST_READ)
+    return read_texts(session, source, wanted, 0, most)
 
 
 def _mark(session: Session, source: Source, last_id: int) -> None:

