@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -15,7 +16,7 @@ PAIR = ["account_id", "play"]
 NOBODY = "accounts without an owner"
 DAY = "%-d %b %Y"
 OPEN = ("running", "paused", HELD_OUT)
-OPENED = {"account_id": pl.Int64, "play": pl.String, "state": pl.String, "since": pl.Datetime("us")}
+OPENED: dict[str, Any] = {"account_id": pl.Int64, "play": pl.String, "state": pl.String, "since": pl.Datetime("us")}
 ACCOUNT = ("account_id", "account", "owner", "arr", "snoozed_until", "red_override")
 
 

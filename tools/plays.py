@@ -169,4 +169,4 @@ def _report(ctx: Context, counts: Counter[str], errors: Mapping[str, str]) -> Pl
     )
     if errors:
         text += " Disabled: " + "; ".join(errors.values()) + "."
-    return PlayReport(text, tuple(sheet), (), dict(counts), dict(errors), ctx.today())
+    return PlayReport(text, tuple(sheet), (), {name: counts[name] for name in COUNTED}, dict(errors), ctx.today())
