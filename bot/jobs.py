@@ -17,7 +17,7 @@ from bot.runtime import Tend
 from scoring.mentions import load_mentions
 from storage.database import changed_one, insert_new
 from storage.models import DigestSubscription, JobPeriod, WorkState
-from tools import approvals, digests, reading, refresh, training
+from tools import approvals, digests, plays, reading, refresh, training
 from tools.context import Context
 
 log = structlog.get_logger()
@@ -83,6 +83,14 @@ def score_all(tend: Tend, ctx: Context) -> dict[str, Any]:
     return {"day": done.day.isoformat(), "accounts": done.accounts, "days": done.days_written}
 
 
+def run_plays(tend: Tend, ctx: Context) -> dict[str, Any]:
+    return dict(plays.run_plays(ctx, ctx.now()).counts)
+
+
+def run_due_steps(tend: Tend, ctx: Context) -> dict[str, Any]:
+    return dict(plays.run_due_steps(ctx, ctx.now()).counts)
+
+
 def expire_drafts(tend: Tend, ctx: Context) -> dict[str, Any]:
     expired = approvals.expire_drafts(ctx)
     for card in expired:
@@ -93,6 +101,8 @@ def expire_drafts(tend: Tend, ctx: Context) -> dict[str, Any]:
 JOBS = (
     Job("read_texts", daily, read_texts),
     Job("score", daily, score_all),
+    Job("run_plays", daily, run_plays),
+    Job("run_due_steps", hourly, run_due_steps),
     Job("expire_drafts", hourly, expire_drafts),
 )
 SLOW_JOBS = (Job("train", weekly, train_churn),)  # after the digests, which do not wait for minutes

@@ -185,9 +185,11 @@ def test_an_account_without_an_owner_who_could_sign_gets_a_task(both: Context) -
 
 
 def test_a_message_on_a_channel_that_nothing_delivers_becomes_a_task_with_its_text(both: Context) -> None:
-    step = {"channel": "sms", "template": "welcome_sms"}
-    go(both, play("check", trigger={"when": "health < 60"}, audience=ONE, steps=[email("first", "0h", **step)]))
-    assert "cannot send on the channel sms" in rows(both, Task)[0].text
+    step = {"channel": "in_app", "template": "feature_guide_in_app"}
+    cedar = "status = 'active' AND arr = 96000"
+    go(both, play("check", trigger={"when": "health < 60"}, audience=cedar, steps=[email("first", "0h", **step)]))
+    assert "cannot send on the channel in_app" in rows(both, Task)[0].text
+    assert "Cedar Freight" in rows(both, Task)[0].text
     assert not rows(both, Draft)
 
 
