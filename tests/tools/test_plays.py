@@ -189,7 +189,7 @@ def test_a_message_on_a_channel_that_nothing_delivers_becomes_a_task_with_its_te
     cedar = "status = 'active' AND arr = 96000"
     go(both, play("check", trigger={"when": "health < 60"}, audience=cedar, steps=[email("first", "0h", **step)]))
     assert "cannot send on the channel in_app" in rows(both, Task)[0].text
-    assert "Cedar Freight" in rows(both, Task)[0].text
+    assert "on the business plan" in rows(both, Task)[0].text
     assert not rows(both, Draft)
 
 
