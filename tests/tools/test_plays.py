@@ -36,6 +36,7 @@ from tests.tools import portfolio
 from tools import play_runs, play_steps, plays
 from tools.context import Context
 from tools.play_control import stop_run
+from tools.play_facts import play_table
 from tools.plays import PlayReport, run_due_steps, run_plays
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -261,8 +262,9 @@ def test_a_step_is_not_done_for_a_run_that_a_person_stopped_in_the_meantime(both
     (stored,) = rows(both, PlayRun)
     with both.session() as session:
         run = play_runs.load_runs(session, both.now())[0]
+        table = play_table(both, session, both.today())
     stop_run(both, stored.id, "they asked us to")
-    assert play_steps.do_step(both, run, run.play.steps[1], both.today(), "UTC") is None
+    assert play_steps.do_step(both, run, run.play.steps[1], table, both.today(), "UTC") is None
     assert not rows(both, Task)
 
 
