@@ -218,7 +218,15 @@ def build_lexicon(ctx: Context, turns: list[Turn]) -> Lexicon:
         people = session.exec(select(User.name).where(User.active)).all()
         plans = _plans(session, index)
     recent, listed = (_shown(turns, index, least) for least in (1, 2))
-    return Lexicon(index, tuple(people), plans, recent, ctx.today(), listed)
+    return Lexicon(index, tuple(people), plans, recent, ctx.today(), listed, _offers(ctx))
+
+
+def _offers(ctx: Context) -> tuple[str, ...]:
+    """The titles of what can be offered, the longest first; none while the file cannot be read."""
+    try:
+        return tuple(sorted((offer.title for offer in ctx.offers.book.offers), key=len, reverse=True))
+    except UserError:
+        return ()
 
 
 def _shown(turns: list[Turn], index: NameIndex, least: int) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from sqlmodel import select
 from bot import listeners
 from bot.agent import Agent
 from bot.delivery import DeliveryWorker, EmailSender, Sender
+from bot.embedding import embedder_of
 from bot.jobs import Schedule
 from bot.messages import Messenger
 from bot.runtime import DEFAULT_WORKSPACE, Core, Tend
@@ -24,6 +25,7 @@ from storage.database import Database
 from storage.models import Workspace
 from storage.usage import UsageStore
 from tools.context import Clock, system_clock
+from tools.knowledge_base import KnowledgeBase
 
 
 def build_core(settings: Settings, *, clock: Clock = system_clock) -> Core:
@@ -39,6 +41,13 @@ def build_core(settings: Settings, *, clock: Clock = system_clock) -> Core:
         scorecards=load_scorecards(SCORECARDS, settings.data_dir / "scorecards"),
         agent=Agent(settings),
         clock=clock,
+        knowledge=KnowledgeBase(
+            settings.data_dir,
+            settings.chroma_url,
+            embedder_of(settings),
+            settings.documents_dir,
+            settings.documents_link or "",
+        ),
     )
 
 

@@ -51,15 +51,21 @@ def backtest(
 
 
 def train(as_json: Json = False) -> None:
-    """Train the churn model anew; it forecasts if it beats chance and is not worse than the one in use."""
+    """Train the models of churn and growth anew; each forecasts if it beats chance and what it replaces."""
+    from tools.growth_model import train_growth
+    from tools.training import learning_history
     from tools.training import train as trained
 
     with friendly(), progress_bars() as progress:
-        done = trained(core().context(), progress)
+        ctx = core().context()
+        history = learning_history(ctx, progress)
+        done = trained(ctx, progress, history)
+        grown = train_growth(ctx, history)
     if as_json:
-        print_json({"text": done.text, "version": done.version, "adopted": done.adopted})
+        growth = {"text": grown.text, "version": grown.version, "adopted": grown.adopted}
+        print_json({"text": done.text, "version": done.version, "adopted": done.adopted, "growth": growth})
     else:
-        out.print(done.text, markup=False)
+        out.print(f"{done.text}\n{grown.text}", markup=False)
 
 
 def models(

@@ -26,7 +26,7 @@ from bot.settings import Settings
 from storage.database import Database
 from storage.importing import import_frames
 from storage.models import Account, Workspace
-from tools import digests, refresh
+from tools import digests, knowledge, refresh
 from tools.context import Context
 
 log = structlog.get_logger()
@@ -224,6 +224,9 @@ class Demo:
                 progress=lambda name, done, total: report(f"importing {name}", done, total),
             )
         refresh.refresh(ctx, lambda done, total: report("scoring the history", done, total))
+        report("indexing the playbooks", 0, 1)
+        knowledge.sync_documents(ctx)
+        report("indexing the playbooks", 1, 1)
 
     def _take_in(self, ctx: Context, day: date) -> None:
         if self.world is not None:

@@ -12,12 +12,14 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from bot.blocks.digest import digest_blocks
+from bot.blocks.expansion import trial_news
+from bot.cards import post_draft
 from bot.extraction import reader
 from bot.runtime import Tend
 from scoring.mentions import load_mentions
 from storage.database import changed_one, insert_new
-from storage.models import DigestSubscription, JobPeriod, WorkState
-from tools import approvals, digests, plays, reading, refresh, training
+from storage.models import DigestSubscription, Draft, DraftState, JobPeriod, User, WorkState
+from tools import approvals, digests, growth_model, knowledge, plays, reading, refresh, training, trials
 from tools.context import Context
 
 log = structlog.get_logger()
@@ -64,8 +66,10 @@ def train_churn(tend: Tend, ctx: Context) -> dict[str, Any]:
         if tend.schedule and tend.schedule.stopping.is_set():
             raise StoppedError(f"stopped while {name}, {done} of {total}")
 
-    done = training.train(ctx, go_on)
-    return {"version": done.version, "adopted": done.adopted, "text": done.text}
+    history = training.learning_history(ctx, go_on)
+    done = training.train(ctx, go_on, history)
+    grown = growth_model.train_growth(ctx, history)
+    return {"version": done.version, "adopted": done.adopted, "text": done.text, "growth": grown.text}
 
 
 def read_texts(tend: Tend, ctx: Context) -> dict[str, Any]:
@@ -84,11 +88,55 @@ def score_all(tend: Tend, ctx: Context) -> dict[str, Any]:
 
 
 def run_plays(tend: Tend, ctx: Context) -> dict[str, Any]:
-    return dict(plays.run_plays(ctx, ctx.now()).counts)
+    """Go on with what runs, end what is over, and start what is called for, if plays start by themselves."""
+    done = plays.run_plays(ctx, ctx.now(), None if tend.settings.run_plays else {})
+    return {**done.counts, "errors": dict(done.errors), "told": tell_of_drafts(tend, ctx)}
 
 
-def run_due_steps(tend: Tend, ctx: Context) -> dict[str, Any]:
-    return dict(plays.run_due_steps(ctx, ctx.now()).counts)
+def do_due_steps(tend: Tend, ctx: Context) -> dict[str, Any]:
+    """Do the steps of plays that are due by now."""
+    done = plays.run_due_steps(ctx, ctx.now())
+    return {**done.counts, "told": tell_of_drafts(tend, ctx)}
+
+
+def tell_of_drafts(tend: Tend, ctx: Context) -> int:
+    """Bring each new draft of a play to the owner of its account, for approval. Returns how many."""
+    with ctx.session() as session:
+        waiting = (
+            Draft.state == DraftState.DRAFTED,
+            col(Draft.origin).startswith("play:"),
+            col(Draft.expires_at) > ctx.now(),
+        )
+        rows = session.exec(
+            select(Draft, User.slack_id).outerjoin(User, col(User.email) == Draft.created_by).where(*waiting)
+        )
+        new = [(draft.id or 0, slack) for draft, slack in rows.all() if not draft.cards and slack]
+    client = tend.messenger.client_of(ctx.workspace_id) if new else None
+    for draft_id, slack in new:
+        assert client is not None
+        channel = client.conversations_open(users=slack)["channel"]["id"]
+        post_draft(tend, ctx, approvals.get_draft(ctx, draft_id), channel)
+    return len(new)
+
+
+def measure_trials(tend: Tend, ctx: Context) -> dict[str, Any]:
+    """Measure the trials of premium features, and tell the owners what changed."""
+    newest = refresh.data_day(ctx)
+    news = trials.measure_trials(ctx, newest) if newest else []
+    for each in news:
+        tell_owner(tend, ctx, each.owner_email, f"trial:{each.trial.id}:{each.kind}", each.text, trial_news(each))
+    return {"news": len(news)}
+
+
+def tell_owner(tend: Tend, ctx: Context, email: str | None, key: str, text: str, blocks: list[Any]) -> None:
+    """Write to the owner of an account in their own messages, once; nobody is told where Slack does not know them."""
+    with ctx.session() as session:
+        found = session.exec(select(User.slack_id).where(User.email == email)).first()
+    if not found:
+        log.warning("nobody_to_tell", key=key)
+        return
+    channel = tend.messenger.client_of(ctx.workspace_id).conversations_open(users=found)["channel"]["id"]
+    tend.messenger.post_once(ctx, key, channel, text, blocks)
 
 
 def expire_drafts(tend: Tend, ctx: Context) -> dict[str, Any]:
@@ -101,11 +149,23 @@ def expire_drafts(tend: Tend, ctx: Context) -> dict[str, Any]:
 JOBS = (
     Job("read_texts", daily, read_texts),
     Job("score", daily, score_all),
-    Job("run_plays", daily, run_plays),
-    Job("run_due_steps", hourly, run_due_steps),
+    Job("trials", daily, measure_trials),
+    Job("plays", daily, run_plays),
+    Job("play_steps", hourly, do_due_steps),
     Job("expire_drafts", hourly, expire_drafts),
 )
-SLOW_JOBS = (Job("train", weekly, train_churn),)  # after the digests, which do not wait for minutes
+
+
+def sync_documents(tend: Tend, ctx: Context) -> dict[str, Any]:
+    """Index what has changed in the documents."""
+    done = knowledge.sync_documents(ctx)
+    return {**vars(done.synced), "problems": [str(problem) for problem in (*done.problems, *done.errors)][:20]}
+
+
+SLOW_JOBS = (  # after the digests, which do not wait for minutes
+    Job("documents", hourly, sync_documents),
+    Job("train", weekly, train_churn),
+)
 
 
 def run_due(tend: Tend, ctx: Context, slow: bool = True) -> list[str]:

@@ -19,7 +19,8 @@ from tools.registry import TOOLS
 
 SURE = 0.47  # similarity to the nearest example above which a request is understood
 MOST_CLAUSES = 5
-OF_ONE_ACCOUNT = tuple(tool.name for tool in TOOLS if "account" in tool.parameters)
+WRITING = ("draft_outreach", "draft_proposal")
+OF_ONE_ACCOUNT = tuple(tool.name for tool in TOOLS if tool.of_one_account)
 SURE_OF_STRANGER = 0.65  # the same, when what the request is about is only guessed
 HINT = 0.1  # added where the build of a sentence speaks for a tool
 OUT_OF_PLACE = 0.15  # taken off a tool about one account when none is meant, and the other way round
@@ -33,6 +34,7 @@ ELSEWHERE = (
     "write python code", "send the email now", "forecast next year's budget", "who is the president",
     "thank you", "good job", "how do I use this software", "how does the integration work",
     "what did they say in the last meeting", "latest news", "who is the CEO of Acme", "update the record of Acme",
+    "what is our MRR growth", "what is our growth rate", "what features does Acme use", "how fast do we grow",
 )  # fmt: skip
 # Orders that only a person may carry out, and matters that no tool knows about: refused, rather than answered with
 # something near. Whatever a tool's own examples speak of is not refused.
@@ -60,9 +62,11 @@ SUMMING = re.compile(
 REASON = re.compile(r"\b(?:why|how come|explain|reasons?)\b|^\W*what (?:is )?(?:pull|drag|chang|driv|happen)")
 WRITE = re.compile(
     POLITE + r"(?:(?:i need|i want|help me|you|an?|my|the) )*"
-    r"(?:draft|write|compose|email|message|reach out|congratulate|thank|prepare an? (?:email|message|note|draft)|"
+    r"(?:draft|write|compose|email|message|reach out|congratulate|thank|(?:prepare|make|put together) (?:an?|the) "
+    r"(?:\w+ ){0,2}(?:email|message|note|draft|offer|proposal|quote)|"
     r"(?:\w+ ){0,2}(?:reminder|note|email|message) (?:for|to)|outreach)\b"
 )
+OFFER = re.compile(r"\b(?:propos(?:al|als|e|ing)|offers?|quotes?|quotation|upgrade)\b")
 GREETING = re.compile(
     r"^\W*(?:hi|hey|hello|(?:good )?(?:morning|afternoon|evening)|thanks|thank you|cheers|please|ok|okay)"
     r"(?: (?:tend|team|there|all|again))?\W*$", re.I
@@ -148,24 +152,28 @@ def understand(clause: str, lexicon: Lexicon) -> Request:
 def route(request: Request) -> str | None:
     """Name the tool that a request asks for; None when it asks for something else, or when unsure."""
     plain = request.masked
-    orders, matters = _refused()
-    if orders.search(plain):
+    if _refused().search(plain):
         return None
     if WRITE.search(plain) and _about_someone(request):
-        return "draft_outreach"
-    if matters.search(plain):
-        return None
+        return "draft_proposal" if OFFER.search(plain) else "draft_outreach"
     name, score = rank(request)[0]
+    if _speaks_of_what_it_cannot(name, plain):
+        return None
     return name if name and score >= SURE else _of_a_stranger(request)
 
 
 @cache
-def _refused() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """The orders and matters that no tool's examples speak of."""
-    examples = [text.lower() for tool in TOOLS if tool.name != "draft_outreach" for text in tool.examples]
+def _refused() -> re.Pattern[str]:
+    """The orders that no tool's examples give."""
+    examples = [text.lower() for tool in TOOLS if tool.name not in WRITING for text in tool.examples]
     orders = [word for word in ORDERS if not any(re.match(rf"{word}\b", text) for text in examples)]
-    matters = [word for word in MATTERS if not any(re.search(rf"\b{word}\b", text) for text in examples)]
-    return re.compile(rf"{POLITE}(?:{'|'.join(orders)})\b"), re.compile(rf"\b(?:{'|'.join(matters)})\b")
+    return re.compile(rf"{POLITE}(?:{'|'.join(orders)})\b")
+
+
+def _speaks_of_what_it_cannot(name: str | None, plain: str) -> bool:
+    """Whether a request speaks of a matter that the examples of the tool for it never mention."""
+    examples = " ".join(text.lower() for tool in TOOLS if tool.name == name for text in tool.examples)
+    return any(re.search(rf"\b{word}\b", plain) and not re.search(rf"\b{word}\b", examples) for word in MATTERS)
 
 
 def _of_a_stranger(request: Request) -> str | None:

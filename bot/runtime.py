@@ -21,6 +21,7 @@ from storage.database import Database
 from storage.models import Workspace
 from storage.usage import UsageStore
 from tools.context import SYSTEM, Actor, Clock, Context
+from tools.knowledge_base import KnowledgeBase
 from tools.people import SlackPerson, actor_of, workspace_for_team
 
 DEFAULT_WORKSPACE = "main"
@@ -46,6 +47,7 @@ class Core:
     scorecards: Scorecards
     agent: Agent
     clock: Clock
+    knowledge: KnowledgeBase
 
     def context(self, workspace_id: str = DEFAULT_WORKSPACE, actor: Actor = SYSTEM) -> Context:
         zone, choice = _workspace(self.database, workspace_id)
@@ -59,6 +61,7 @@ class Core:
             clock=self.clock,
             time_zone=zone,
             offers_file=self._offers_file(workspace_id),
+            knowledge=self.knowledge,
         )
 
     def _offers_file(self, workspace_id: str) -> Path:

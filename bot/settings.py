@@ -40,15 +40,25 @@ class Settings(BaseSettings):
         None, description="Usage facts: a folder or a warehouse's address; default Parquet in `DATA_DIR`"
     )
     chroma_url: str | None = Field(
-        None, description="Chroma server for the team's documents (not read by this version)"
+        None, description="Chroma server, `http://host:port`; default a folder in `DATA_DIR`"
     )
-    embedder: str = Field("bundled", description="Embedding model; this version has the `bundled` one only")
+    embedder: str = Field(
+        "bundled", description="Embedding model: `bundled`, or `openai:NAME` with the key above; a change indexes anew"
+    )
+    documents_dir: Path | None = Field(
+        None, description="Folder or Git checkout with the team's own documents (Markdown, HTML, PDF, DOCX)"
+    )
+    documents_link: str | None = Field(None, description="Address under which people can read that folder")
     openai_api_key: SecretStr | None = Field(
         None, description="Key of the language model; without it Tend answers by its own rules"
     )
     openai_base_url: str | None = Field(None, description="Any OpenAI-compatible server")
     openai_model: str = Field("gpt-5-mini", description="Name of the language model")
     train_weekly: bool = Field(True, description="Whether the churn model is trained anew each week")
+    run_plays: bool = Field(
+        False,
+        description="Whether plays start by themselves where their triggers hold; otherwise colleagues start them",
+    )
     smtp_url: SecretStr | None = Field(
         None, description="Mail server, `smtp://user:password@host:587` (STARTTLS) or `smtps://…`"
     )

@@ -86,7 +86,7 @@ _ROWS = (
     ("arr", "revenue a year", "money", "higher", "account", count),
     ("mrr_per_seat", "revenue a month for each seat", "money", "lower", "account", one_decimal),
     ("limit_use", "highest use of a plan limit", "share", "lower", "account", percent),
-    ("overage_months", "months above a plan limit, of 3", "months", "lower", "account", count),
+    ("overage_months", "months of the last 3 above a plan limit", "months", "lower", "account", count),
     ("active_days_per_week", "days in use a week", "days", "higher", "usage", one_decimal),
     ("minutes_per_session", "minutes a session", "minutes", "higher", "usage", one_decimal),
     ("active_users", "active users a day", "people", "higher", "usage", one_decimal),

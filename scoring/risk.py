@@ -11,7 +11,7 @@ RISK = Path(__file__).with_name("risk.toml")
 
 
 class RiskSegment(BaseModel):
-    """A range of probabilities, from its lower end up to the next segment's."""
+    """A range of probabilities, from its lower end up to the next segment's; `hours` of a CSM that an attempt takes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -19,6 +19,7 @@ class RiskSegment(BaseModel):
     lower: float = Field(alias="from", ge=0, le=1)
     respond: str
     cost: float = Field(ge=0)
+    hours: float = Field(default=0.0, ge=0)
     responses: tuple[str, ...] = ()
 
 

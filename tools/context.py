@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from knowledge.documents import Library, library
 from scoring.declared import DeclaredError
 from scoring.expansion.offers import OFFERS, Rules, load_rules
 from scoring.scorecard import Scorecards
@@ -16,6 +17,7 @@ from storage.database import Database
 from storage.models import Role, User
 from storage.usage import UsageStore
 from tools.errors import NotAllowedError, UserError
+from tools.knowledge_base import KnowledgeBase
 
 Clock = Callable[[], datetime]
 RANKS = {role: rank for rank, role in enumerate(Role)}
@@ -61,6 +63,7 @@ class Context:
     clock: Clock = system_clock
     time_zone: str = "UTC"
     offers_file: Path = OFFERS
+    knowledge: KnowledgeBase | None = None
 
     @property
     def offers(self) -> Rules:
@@ -73,6 +76,10 @@ class Context:
             return _offers(self.offers_file, self.offers_file.stat().st_mtime_ns)
         except (DeclaredError, OSError) as error:
             raise UserError(f"The offers cannot be read: {error}") from error
+
+    def library(self) -> Library:
+        """Return plays, case studies, articles and templates: the bundled ones and the team's own."""
+        return self.knowledge.library() if self.knowledge else library()
 
     def session(self) -> Session:
         """Open a session that sees this workspace only."""

@@ -88,6 +88,7 @@ def find_opportunities(
     owner: str | None = None,
     segment: str | None = None,
     plan: str | None = None,
+    industry: str | None = None,
     type: Type | None = None,
     offer: str | None = None,
     held_back: bool = False,
@@ -99,6 +100,7 @@ def find_opportunities(
         owner: a CSM's name or email; "me" for the accounts of the person who asks.
         segment: smb, mid_market, enterprise or consumer, or the team's own.
         plan: the product plan that the accounts are on.
+        industry: the accounts' industry.
         type: the kind of offer.
         offer: the id or title of one offer.
         held_back: list those where nothing should be proposed now, with the reason.
@@ -109,13 +111,20 @@ def find_opportunities(
         book = ctx.offers.book
         person = find_colleague(ctx, session, owner) if owner else None
         known = offer_of(book, offer) if offer else None
-        where = _conditions(as_of, person.email if person else None, segment, plan, type, known)
+        texts = {
+            Account.owner_email: person.email if person else None,
+            Account.segment: segment,
+            Account.plan: plan,
+            Account.industry: industry,
+        }
+        where = _conditions(as_of, texts, type, known)
         rows = _rows(session, book, where, held_back, max(1, min(limit, MOST_ROWS)))
         total, accounts, unpriced = _counts(session, where, held_back)
         pipeline = _pipeline(session, where)
         held = _held(session, where)
         by_model = champion(session, GROWTH) is not None
-    parts = (known and known.title.lower(), plan and f"on {plan}", segment and segment.replace("_", " "))
+    named = (segment, industry, type)
+    parts = (known and known.title.lower(), plan and f"on {plan}", *(n and n.replace("_", " ") for n in named))
     title = ", ".join(part for part in (*parts, person and f"accounts of {person.name}") if part)
     return OpportunityList(
         text=_words(rows, total, accounts, pipeline, held, held_back, title),
@@ -182,10 +191,7 @@ def offer_of(book: OfferBook, words: str) -> Offer:
     raise UserError(f"There is no offer “{words}”. There are: {titles}.")
 
 
-def _conditions(
-    as_of: date, owner: str | None, segment: str | None, plan: str | None, type_: str | None, offer: Offer | None
-) -> list[Any]:
-    texts = {Account.owner_email: owner, Account.segment: segment, Account.plan: plan}
+def _conditions(as_of: date, texts: dict[Any, str | None], type_: str | None, offer: Offer | None) -> list[Any]:
     return [
         col(Opportunity.state).in_(RUNNING),
         *customers_on(as_of),
@@ -210,7 +216,7 @@ def _rows(
 
 def _row(book: OfferBook, o: Opportunity, account: Account) -> OpportunityRow | None:
     offer = book.offer(o.offer)
-    campaign = book.campaign(o.score)
+    campaign = book.campaign(max(o.score, book.campaigns[-1].lower))
     if offer is None or campaign is None:  # the file has changed since; tomorrow's are of the new one
         return None
     monthly = (None if o.uplift is None else chance * o.uplift for chance in (o.probability, o.low, o.high))
@@ -241,14 +247,14 @@ def _row(book: OfferBook, o: Opportunity, account: Account) -> OpportunityRow | 
 
 
 def evidence_words(values: dict[str, float | None]) -> tuple[str, ...]:
-    """Put the numbers behind an opportunity into words: “highest use of a plan limit 92%”."""
+    """Put the numbers behind an opportunity into words: “highest use of a plan limit: 92%”."""
     found = []
     for name, value in values.items():
         if value is None:
             continue
         feature = CATALOGUE.get(name)
         shown = feature.show(value) if feature else percent(value) if name == "churn_probability" else f"{value:.0f}"
-        found.append(f"{feature.label if feature else LABELS.get(name, name)} {shown}")
+        found.append(f"{feature.label if feature else LABELS.get(name, name)}: {shown}")
     return tuple(found)
 
 

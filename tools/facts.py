@@ -32,6 +32,17 @@ class Fact:
         return {**asdict(self), "as_of": self.as_of.isoformat()}
 
 
+def shown(fact: Fact) -> str:
+    """Show a fact's value as people read it: 35%, $7,714, 12."""
+    if isinstance(fact.value, str):
+        return fact.value
+    if fact.unit == "share":
+        return f"{fact.value:.0%}"
+    if len(fact.unit) == 3 and fact.unit.isupper():
+        return money(fact.value, fact.unit)
+    return f"{fact.value:,.6g}"
+
+
 @dataclass(frozen=True)
 class Result:
     """What a tool returns: deterministic wording, the facts behind it, and the accounts it speaks of."""

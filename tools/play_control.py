@@ -7,7 +7,6 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from knowledge.documents import library
 from knowledge.kinds import Play
 from knowledge.play_intents import Skip
 from storage.database import changed_one
@@ -43,7 +42,7 @@ def enrol(ctx: Context, account: str, play: str, because: str = "") -> RunChange
         UserError: there is no such account or play, or the play is open there already.
     """
     ctx.require(Role.CSM)
-    chosen = find_play(play)
+    chosen = find_play(ctx, play)
     reason = because.strip() or f"{ctx.actor.name} asked for it"
     with ctx.session() as session:
         found = resolve_account(session, account, scored_day(ctx, session))
@@ -105,13 +104,13 @@ def stop_run(ctx: Context, run_id: int, because: str) -> RunChange:
         return _done(ctx, session, row, "stop", because)
 
 
-def find_play(words: str) -> Play:
+def find_play(ctx: Context, words: str) -> Play:
     """Find a play by its id or title.
 
     Raises:
         UserError: naming plays that are alike.
     """
-    plays = library().plays.values()
+    plays = ctx.library().plays.values()
     wanted = words.strip().lower()
     exact = [p for p in plays if wanted in (p.id, p.title.lower(), p.id.replace("_", " "))]
     near = exact or [p for p in plays if wanted and wanted in p.title.lower()]

@@ -38,16 +38,23 @@ OWN = ("id", "external_id", "owner_email", "stage", "sub_segment", "tags", "star
 TYPES = {"text": pl.String, "number": pl.Float64}
 
 
-def play_table(ctx: Context, session: Session, as_of: date) -> pl.DataFrame:
+def play_table(ctx: Context, session: Session, as_of: date, only: Account | None = None) -> pl.DataFrame:
     """Return one row per customer, and per account lost of late, with every column that plays and the engine ask for.
 
     What nothing here can tell (a loyalty tier before there is a programme) is null.
+
+    Args:
+        only: one account, which has no rank of use among the others then.
     """
-    features = features_on(session, ctx.usage.table(ctx.workspace_id), as_of)
+    usage: Any = ctx.usage.table(ctx.workspace_id, account=only.external_id if only else None)
+    everybody = ctx.usage.table(ctx.workspace_id) if only else None
+    features = features_on(session, usage, as_of, only, everybody=everybody)
     table = with_scores(session, features, _snapshots(session, as_of), as_of)
     table = _judged(ctx, session, table, as_of)
     table = table.with_columns(pl.col("loss_probability").alias("churn_probability"))
-    table = pl.concat([table, _lost(session, as_of)], how="diagonal_relaxed")
+    lost = _lost(session, as_of)
+    lost = lost if only is None else lost.filter(pl.col("account_id") == only.id)
+    table = pl.concat([table, lost], how="diagonal_relaxed")
     for part in (
         _accounts(session, as_of),
         _contacts(session, as_of),

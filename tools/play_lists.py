@@ -8,7 +8,6 @@ from typing import Literal
 
 from sqlmodel import Session, col, func, select
 
-from knowledge.documents import library
 from knowledge.kinds import Play
 from knowledge.play_intents import HELD_OUT, RANKS
 from scoring.experiments import FEWEST, FEWEST_EVENTS, Effect, Share, effects, share_effect, stop_for_harm
@@ -116,7 +115,7 @@ def account_plays(ctx: Context, account: str) -> AccountPlays:
         runs = session.exec(
             select(PlayRun).where(PlayRun.account_id == found.id).order_by(col(PlayRun.started_at).desc())
         ).all()
-        rows = [_run_row(session, run) for run in runs]
+        rows = [_run_row(ctx, session, run) for run in runs]
         held = _held(session, found.id or 0, {row.play for row in rows if row.outcome is None})
     running = tuple(row for row in rows if row.outcome is None)
     past = tuple(row for row in rows if row.outcome is not None)
@@ -138,7 +137,7 @@ def list_plays(ctx: Context, words: str | None = None, urgency: Urgency | None =
         urgency: immediate, soon, planned or routine.
         limit: how many rows to show, at most 200.
     """
-    known = library()
+    known = ctx.library()
     wanted = [p for p in known.plays.values() if _fits(p, words) and urgency in (None, p.urgency)]
     with ctx.session() as session:
         counts = _counts(session)
@@ -167,10 +166,10 @@ def play_outcomes(ctx: Context, play: str | None = None) -> Outcomes:
     Args:
         play: the id or title of one play; left out, every play that has run.
     """
-    only = find_play(play).id if play else None
+    only = find_play(ctx, play).id if play else None
     with ctx.session() as session:
         started, groups = _groups(session, ctx.now())
-    titles = {p.id: p.title for p in library().plays.values()}
+    titles = {p.id: p.title for p in ctx.library().plays.values()}
     names = sorted(name for name in started if only in (None, name))
     rows = tuple(_outcome(name, titles.get(name, name), started[name], groups[name]) for name in names)
     sheet = FactSheet(ctx.today())
@@ -186,8 +185,8 @@ def play_outcomes(ctx: Context, play: str | None = None) -> Outcomes:
     return Outcomes(text, tuple(sheet), (), rows)
 
 
-def _run_row(session: Session, run: PlayRun) -> RunRow:
-    play = library().plays.get(run.play)
+def _run_row(ctx: Context, session: Session, run: PlayRun) -> RunRow:
+    play = ctx.library().plays.get(run.play)
     waits = (PlayStep.run_id == run.id, PlayStep.state == StepState.WAITING)
     ahead = session.exec(select(PlayStep).where(*waits).order_by(col(PlayStep.due_at), col(PlayStep.id))).first()
     running = run.state == RunState.RUNNING and ahead is not None

@@ -8,7 +8,6 @@ import polars as pl
 from sqlalchemy import update
 from sqlmodel import Session, col
 
-from knowledge.documents import library
 from knowledge.kinds import WRITTEN, Step
 from knowledge.play_intents import Run, Skip
 from storage import queries
@@ -99,7 +98,7 @@ def _prepared(ctx: Context, session: Session, run: Run, step: Step, account: Acc
 
 def _draft(ctx: Context, session: Session, run: Run, step: Step, account: Account, known: Known) -> Draft:
     name = step.variants.get(run.variant, step.template or "")
-    template = library().templates.get(name)
+    template = ctx.library().templates.get(name)
     if template is None:
         raise UserError(f"The message template “{name}” is not there any more.")
     owner = queries.user_by_email(session, account.owner_email or "")

@@ -11,7 +11,6 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
-from knowledge.documents import library
 from knowledge.kinds import Play
 from knowledge.play_intents import HELD_OUT, Decisions, GoalMet, Limits, Run, Start, Stop
 from knowledge.plays import Eligible, decide, eligible
@@ -48,7 +47,7 @@ def run_plays(ctx: Context, now: datetime, plays: Mapping[str, Play] | None = No
     Args:
         plays: those that may start; left out, every one of the library.
     """
-    return _run(replace(ctx, clock=lambda: now), library().plays if plays is None else plays)
+    return _run(replace(ctx, clock=lambda: now), ctx.library().plays if plays is None else plays)
 
 
 def run_due_steps(ctx: Context, now: datetime) -> PlayReport:

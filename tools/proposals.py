@@ -194,7 +194,9 @@ def _advice_words(account: Account, offer: Offer, advice: PriceAdvice) -> str:
     if advice.wanted > advice.discount:
         bounded = f" The reasons add up to {advice.wanted:.0%}; the policy allows {advice.discount:.0%}."
     margin = f" Margin {advice.margin:.0%}" + (f" instead of {advice.margin_before:.0%}." if advice.discount else ".")
-    market = f" Comparable products cost {money(advice.market)} a month." if advice.market else ""
+    market = ""
+    if advice.market and advice.listed:
+        market = f" Comparable products cost {money(advice.market)} a month where we list {money(advice.listed)}."
     return said + (f" Why: {why}." if why else "") + bounded + margin + market
 
 
@@ -207,6 +209,7 @@ def _price_facts(account: Account, offer: Offer, advice: PriceAdvice, given: flo
     sheet.add(account.name, "discount", given, "share", SOURCE)
     sheet.add(account.name, "margin", round(margin_after(advice.margin_before, given), 4), "share", SOURCE)
     sheet.add(account.name, "market price", advice.market, "USD", SOURCE)
+    sheet.add(account.name, "our list price", advice.listed, "USD", SOURCE)
     for words, share in advice.reasons:
-        sheet.add(account.name, words, share, "share", SOURCE)
+        sheet.add(account.name, words, f"{share:+.0%}", "text", SOURCE)
     return tuple(sheet)

@@ -7,10 +7,19 @@ from inspect import signature
 from tools.accounts import account_brief, find_accounts
 from tools.churn import churn_risk
 from tools.drafts import draft_outreach
+from tools.expansion import account_opportunities, find_opportunities
 from tools.facts import Result
+from tools.hours import best_hours
 from tools.insights import explain_health
+from tools.knowledge import search_knowledge
 from tools.leaving import who_leaves
+from tools.play_lists import account_plays, list_plays, play_outcomes
 from tools.portfolio import portfolio_summary
+from tools.proposals import draft_proposal, price_advice
+from tools.recommend import recommend
+from tools.tasks import list_tasks
+from tools.trials import list_trials
+from tools.value import account_value, value_by_segment
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,12 @@ class Tool:
     @property
     def name(self) -> str:
         return self.function.__name__
+
+    @property
+    def of_one_account(self) -> bool:
+        """Whether it cannot answer without an account."""
+        account = signature(self.function).parameters.get("account")
+        return account is not None and account.default is account.empty
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -65,11 +80,15 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         account_brief,
         (
+            "what does Acme pay us?",
+            "pull up Acme",
+            "what should I know about Acme before my call?",
             "tell me about Acme",
             "brief me on Acme before my call",
             "who owns Acme?",
             "when does Acme renew?",
             "how much does Acme pay?",
+            "how much does Acme pay us each month?",
             "what plan is Acme on?",
             "what is going on at Acme?",
             "give me an overview of Acme",
@@ -120,6 +139,7 @@ TOOLS: tuple[Tool, ...] = (
             "how many customers will leave this quarter?",
             "list accounts by churn probability",
             "highest churn risk",
+            "rank accounts by how likely they churn",
             "how much revenue will we lose to churn?",
             "where does trying to save accounts pay most?",
             "which accounts are worth saving?",
@@ -160,5 +180,202 @@ TOOLS: tuple[Tool, ...] = (
             "congratulate Acme on reaching their goal",
         ),
         hidden=("request_key",),
+    ),
+    Tool(
+        find_opportunities,
+        (
+            "which customers have room to grow?",
+            "who would buy more?",
+            "which accounts have upside?",
+            "who must not be offered anything now?",
+            "where can we expand?",
+            "show me the expansion pipeline",
+            "which accounts could upgrade?",
+            "upsell opportunities",
+            "cross-sell opportunities in healthcare",
+            "who is ready for a bigger plan?",
+            "who needs more seats?",
+            "growth opportunities of my accounts",
+            "what is the expansion pipeline worth?",
+            "expansion opportunities of Dana",
+            "where do we hold back and why?",
+            "which offers are held back?",
+            "which accounts should get the single sign-on add-on?",
+        ),
+    ),
+    Tool(
+        account_opportunities,
+        (
+            "is there potential at Acme?",
+            "what is the upside at Acme?",
+            "could Acme buy more?",
+            "which offer fits Acme?",
+            "what can we sell to Acme?",
+            "how could Acme grow?",
+            "expansion opportunities at Acme",
+            "is Acme ready for an upgrade?",
+            "what should we offer Acme?",
+            "upsell for Acme",
+            "why do we hold back at Acme?",
+            "does Acme need more seats?",
+        ),
+    ),
+    Tool(
+        draft_proposal,
+        (
+            "draft an upgrade proposal for Acme",
+            "write a proposal to Acme",
+            "draft an offer for Acme",
+            "prepare an offer of more seats for Acme",
+            "propose the business plan to Acme",
+            "draft a proposal with 10% discount for Acme",
+        ),
+        hidden=("request_key",),
+    ),
+    Tool(
+        price_advice,
+        (
+            "how far may I go down with the price for Acme?",
+            "suggest a price for Acme",
+            "what is the best price for Acme?",
+            "what price should we offer Acme?",
+            "which discount can I give Acme?",
+            "price advice for Acme",
+            "how much should the professional plan cost Acme?",
+            "can we give Acme a discount?",
+        ),
+    ),
+    Tool(
+        account_value,
+        (
+            "what is Acme worth to us in the long term?",
+            "future revenue of Acme",
+            "how much will we earn with Acme in total?",
+            "lifetime value of Acme",
+            "what is Acme worth over the next three years?",
+            "how much will Acme still pay us?",
+            "LTV of Acme",
+            "customer lifetime value of Acme",
+        ),
+    ),
+    Tool(
+        value_by_segment,
+        (
+            "average lifetime value of a customer",
+            "long-term value by segment",
+            "lifetime value by segment",
+            "which segment is worth the most?",
+            "LTV of our segments",
+            "what are our customers worth over three years?",
+        ),
+    ),
+    Tool(
+        best_hours,
+        (
+            "plan my day",
+            "what is the best use of my time?",
+            "I have two hours, what matters most?",
+            "where do my hours count?",
+            "which accounts deserve my next hours?",
+            "where should I spend my time?",
+            "how do I best use the next 4 hours?",
+            "what pays most for an hour of work?",
+            "how should I plan my week?",
+            "what should I do first?",
+        ),
+    ),
+    Tool(
+        list_trials,
+        (
+            "list the premium trials",
+            "which trials end soon?",
+            "do our feature trials become purchases?",
+            "which trials of premium features are running?",
+            "show the feature trials",
+            "how do trials convert?",
+            "conversion of the premium trials",
+        ),
+    ),
+    Tool(
+        search_knowledge,
+        (
+            "what do our playbooks say about a champion who left?",
+            "find a case study for a dental clinic",
+            "how do I prepare a quarterly business review?",
+            "search the knowledge base for pricing objections",
+            "which case study fits Acme?",
+            "what is the best practice for onboarding?",
+            "how should I handle a customer who wants to cancel?",
+            "what should I say when a payment failed?",
+            "show me the play for low adoption",
+            "do we have an article about renewals?",
+            "what do our documents say about security?",
+            "how do I ask for a testimonial?",
+            "tips for a renewal conversation",
+            "what do I answer to somebody who finds us too expensive?",
+            "how do I talk to a customer about a price increase?",
+            "what does the handbook say about escalations?",
+            "find a customer story in e-commerce",
+        ),
+    ),
+    Tool(
+        recommend,
+        (
+            "what should I do about Acme?",
+            "which play fits Acme?",
+            "next best action for Acme",
+            "how do I save Acme?",
+            "what do you recommend for Acme?",
+            "recommend a play for Acme",
+            "which play should I start for Acme?",
+            "what would you do with Acme?",
+            "what is the next step with Acme?",
+            "how can I help Acme?",
+        ),
+    ),
+    Tool(
+        account_plays,
+        (
+            "which plays are running at Acme?",
+            "what is running for Acme?",
+            "why is no play running at Acme?",
+            "plays of Acme",
+            "which plays did Acme have?",
+            "what are we doing for Acme right now?",
+        ),
+    ),
+    Tool(
+        list_plays,
+        (
+            "show me all plays",
+            "browse the plays",
+            "which plays do we have?",
+            "list the plays with how often they ran",
+            "play library",
+        ),
+        hidden=("words",),
+    ),
+    Tool(
+        play_outcomes,
+        (
+            "which plays work?",
+            "how well do our plays work?",
+            "effect of the plays against the hold-out",
+            "results of our experiments",
+            "experiments report",
+            "do the plays make a difference?",
+        ),
+        hidden=("play",),
+    ),
+    Tool(
+        list_tasks,
+        (
+            "what are my tasks?",
+            "show my tasks",
+            "which tasks are due?",
+            "my to-do list",
+            "open tasks of Dana",
+            "what do I have to do today?",
+        ),
     ),
 )

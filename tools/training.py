@@ -116,12 +116,15 @@ def backtest_report(
     return BacktestReport(text=text, facts=tuple(sheet), result=result, no_signal=why, as_of=known.until)
 
 
-def train(ctx: Context, progress: Progress = no_progress) -> Training:
+def train(ctx: Context, progress: Progress = no_progress, history: History | None = None) -> Training:
     """Train a model and let it forecast if it is better than chance and not worse than the one that does.
 
     Every version is kept. Forecasts of the newest day are written at once.
+
+    Args:
+        history: what `learning_history` returned, where it is there already.
     """
-    history = learning_history(ctx, progress)
+    history = history or learning_history(ctx, progress)
     report = backtest_report(ctx, progress=progress, history=history)
     if report.result is None:
         return Training(text=report.text, facts=report.facts, report=report)
@@ -188,7 +191,7 @@ def _keep(ctx: Context, model: ChurnModel, history: History, result: Backtest, r
                 trained_at=ctx.now(),
                 data_from=history.rows["day"].min(),  # type: ignore[arg-type]
                 data_until=history.until,
-                code_version=_code_version(),
+                code_version=code_version(),
                 parameters=PARAMETERS,
                 metrics=_metrics(result, history, model),
                 note=refused[:400] if refused else None,
@@ -277,5 +280,6 @@ def _extent(history: History) -> str:
     return f"{history.rows['account_id'].n_unique():,} accounts from {day(first)} to {day(history.until)}"
 
 
-def _code_version() -> str:
+def code_version() -> str:
+    """Return what a stored model was made with."""
     return f"scikit-learn {importlib.metadata.version('scikit-learn')}"

@@ -68,6 +68,7 @@ def start_trial(ctx: Context, account: str, offer: str | None = None) -> TrialRe
         found, _, as_of = subject_of(ctx, session, account)
         chosen = _trial_of(ctx.offers.book, found, offer)
         _refuse_blocked(session, found)
+        name = found.name
         ends = as_of + timedelta(days=chosen.trial_days or 0)
         trial = PremiumTrial(
             account_id=found.id or 0, offer=chosen.id, starts_on=as_of, ends_on=ends, started_by=ctx.actor.email
@@ -77,10 +78,10 @@ def start_trial(ctx: Context, account: str, offer: str | None = None) -> TrialRe
         try:
             session.commit()
         except IntegrityError as error:
-            raise StaleError(f"A {chosen.title.lower()} is running for {found.name} already.") from error
-        row = _row(ctx.offers.book, trial, found.name)
-    text = f"The {chosen.title.lower()} for {found.name} runs until {day(ends)}. I measure its use and tell the owner."
-    return TrialReport(text, (), (found.id or 0,), (row,), (), as_of)
+            raise StaleError(f"A {chosen.title.lower()} is running for {name} already.") from error
+        row = _row(ctx.offers.book, trial, name)
+    text = f"The {chosen.title.lower()} for {name} runs until {day(ends)}. I measure its use and tell the owner."
+    return TrialReport(text, (), (row.account_id,), (row,), (), as_of)
 
 
 def list_trials(ctx: Context) -> TrialReport:

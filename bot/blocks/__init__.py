@@ -7,15 +7,35 @@ from bot.blocks.accounts import account_brief, account_list, health_card, portfo
 from bot.blocks.churn import churn_card, leaving_list
 from bot.blocks.digest import digest_blocks
 from bot.blocks.drafts import draft_blocks
+from bot.blocks.expansion import (
+    growth_card,
+    hours_list,
+    opportunity_list,
+    pricing,
+    trial_report,
+    value_card,
+    value_report,
+)
+from bot.blocks.knowledge import passages
 from bot.blocks.parts import Block, escape, section
+from bot.blocks.plays import account_plays, next_best, outcomes, play_list, task_list
 from tools.accounts import AccountBrief, AccountList
 from tools.churn import ChurnCard
 from tools.digests import DigestCard
 from tools.drafts import DraftCard
+from tools.expansion import GrowthCard, OpportunityList
 from tools.facts import Result
+from tools.hours import Hours
 from tools.insights import HealthCard
+from tools.knowledge import Passages
 from tools.leaving import LeavingList
+from tools.play_lists import AccountPlays, Outcomes, PlayList
 from tools.portfolio import PortfolioSummary
+from tools.proposals import Pricing
+from tools.recommend import NextBest
+from tools.tasks import TaskList
+from tools.trials import TrialReport
+from tools.value import ValueCard, ValueReport
 
 _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
     AccountList: account_list,
@@ -24,6 +44,19 @@ _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
     ChurnCard: churn_card,
     LeavingList: leaving_list,
     PortfolioSummary: portfolio,
+    OpportunityList: opportunity_list,
+    GrowthCard: growth_card,
+    Pricing: pricing,
+    TrialReport: trial_report,
+    ValueCard: value_card,
+    ValueReport: value_report,
+    Hours: hours_list,
+    Passages: passages,
+    NextBest: next_best,
+    AccountPlays: account_plays,
+    PlayList: play_list,
+    Outcomes: outcomes,
+    TaskList: task_list,
     DraftCard: draft_blocks,
     DigestCard: digest_blocks,
 }

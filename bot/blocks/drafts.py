@@ -5,7 +5,7 @@ import json
 from bot.blocks.parts import Block, actions, button, context, escape, fit, section
 from storage.models import DraftState
 from tools.drafts import DraftCard
-from tools.facts import day
+from tools.facts import day, shown
 
 
 def draft_blocks(card: DraftCard) -> list[Block]:
@@ -16,7 +16,7 @@ def draft_blocks(card: DraftCard) -> list[Block]:
     )
     blocks = [section(head), section(f"*{escape(card.subject)}*")]
     blocks += [section(_quote(part)) for part in _pieces(card.body, 2500)]
-    facts = "; ".join(f"{fact.measure} {fact.value}" for fact in card.facts)
+    facts = "; ".join(f"{fact.measure} {shown(fact)}" for fact in card.facts)
     blocks.append(context(f"Facts used: {escape(facts)}"))
     blocks += _decision(card)
     return fit(blocks)
@@ -32,8 +32,15 @@ def _decision(card: DraftCard) -> list[Block]:
             button("Edit", "edit_draft", value),
             button("Reject", "reject_draft", value, "danger"),
         ),
-        context(f"Nothing is sent before you approve. Expires {day(card.expires_at.date())}."),
+        context(f"Nothing is sent before you approve. Expires {day(card.expires_at.date())}.", _who_approves(card)),
     ]
+
+
+def _who_approves(card: DraftCard) -> str:
+    """Who may approve it, where that is not every CSM."""
+    if card.four_eyes:
+        return f":eyes: needs a second person: {card.approver_role}"
+    return f"needs the role {card.approver_role}" if card.approver_role != "csm" else ""
 
 
 STATES = {

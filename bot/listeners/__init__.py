@@ -5,12 +5,12 @@ from typing import Any
 
 from slack_bolt import App
 
-from bot.listeners import accounts, chat, command, drafts, health, home
+from bot.listeners import accounts, chat, command, documents, drafts, growth, health, home, plays
 from bot.listeners.common import say_only_to
 from bot.work import Item
 from tools.errors import UserError
 
-_PARTS = (chat, home, command, drafts, accounts, health)
+_PARTS = (chat, home, command, drafts, accounts, health, growth, plays)
 Handler = Callable[[Any, Item], None]
 
 
@@ -26,7 +26,9 @@ def _kindly(handler: Handler) -> Handler:
     return run
 
 
-HANDLERS: dict[str, Handler] = {kind: _kindly(handler) for part in _PARTS for kind, handler in part.HANDLERS.items()}
+HANDLERS: dict[str, Handler] = {
+    kind: _kindly(handler) for part in (*_PARTS, documents) for kind, handler in part.HANDLERS.items()
+}
 
 
 def say_that_it_failed(tend: Any, item: Item, error_id: str) -> None:

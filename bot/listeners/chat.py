@@ -13,7 +13,9 @@ from bot.agent import MODEL, Answer, Turn
 from bot.blocks import result_blocks
 from bot.blocks.asking import choices, sources, suggestions
 from bot.blocks.parts import Block, escape, fit, section
-from bot.listeners.common import person, post_draft, pressed, put_press, say_only_to
+from bot.cards import post_draft
+from bot.listeners.common import person, pressed, put_press, say_only_to
+from bot.listeners.documents import put_files
 from bot.runtime import Tend
 from bot.work import Item
 from storage.database import insert_new
@@ -63,7 +65,11 @@ def on_mention(event: dict[str, Any], body: dict[str, Any], context: Any) -> Non
 
 def on_message(event: dict[str, Any], body: dict[str, Any], context: Any) -> None:
     """Somebody wrote to Tend directly; edits, joins, other bots and channel talk are not for us."""
-    if event.get("channel_type") == "im" and not event.get("subtype") and not event.get("bot_id"):
+    if event.get("channel_type") != "im" or event.get("bot_id"):
+        return
+    if event.get("subtype") == "file_share" and event.get("files"):
+        put_files(context["tend"], event, body, body.get("team_id") or context["team_id"])
+    elif not event.get("subtype"):
         _put(event, body, context)
 
 

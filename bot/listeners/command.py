@@ -14,7 +14,7 @@ from bot.listeners.common import person, say_only_to
 from bot.runtime import Tend
 from bot.work import Item
 from storage.models import Role
-from tools import digests
+from tools import digests, trials
 from tools.context import Context
 from tools.errors import UserError
 from tools.model_card import model_card
@@ -24,6 +24,9 @@ HELP = """*What you can type*
 • `/tend health <account>` · `/tend draft <account>`
 • `/tend digest here [hour]`: the at-risk digest here every day (default 8) · `/tend digest off` · `/tend digest now`
 • `/tend churn <account>`: how likely it is to leave, why, and what would change it
+• `/tend grow [account]`: where accounts could grow, or how one could · `/tend offer <account>`: draft the offer
+• `/tend trial start <account>[, <trial>]` · `/tend trials`: trials of premium features
+• `/tend value <account>`: what it is still to pay
 • `/tend model`: how well losses are foretold, and how that was measured
 • `/tend honesty`: how far the scores could be trusted over the last year, each scorecard beside the others
 • `/tend simulate <scorecard> ["factor"=weight …]`: what other weights would change (admins)
@@ -74,6 +77,12 @@ def run_command(tend: Tend, item: Item) -> None:
             honesty.simulation(tend, ctx, item, rest.strip())
         elif word.lower() == "model":
             said = model_card(ctx).text
+        elif word.lower() == "trial":
+            said = _trial(ctx, rest.strip())
+        elif word.lower() == "grow":
+            said = _ask(
+                tend, ctx, item, f"what can we sell to {rest.strip()}?" if rest.strip() else "where can we expand?"
+            )
         elif word.lower() == "whoami":
             said = f"You are {ctx.actor.name} ({ctx.actor.email}), role {ctx.actor.role}."
         else:
@@ -90,6 +99,9 @@ def _ask(tend: Tend, ctx: Context, item: Item, text: str) -> str | None:
         ("health", "explain the health of"),
         ("draft", "draft outreach to"),
         ("churn", "churn probability of"),
+        ("offer", "draft an upgrade proposal for"),
+        ("value", "lifetime value of"),
+        ("trials", "which trials of premium features are running?"),
         ("ask", ""),
     ):
         text = re.sub(rf"^{short}\s+", f"{long} ".lstrip(), text, flags=re.I)
@@ -119,6 +131,14 @@ def _digest(tend: Tend, ctx: Context, item: Item, rest: str) -> str | None:
     zone = tend.time_zone_of(ctx, item.payload["user"])
     made = digests.subscribe(ctx, channel, int(hour.group(1) or 8), zone)
     return f"The at-risk digest comes here every day at {made.hour}:00 ({made.time_zone})."
+
+
+def _trial(ctx: Context, rest: str) -> str:
+    """`start Acme`, or with the trial after a comma: `start Acme, business plan trial`."""
+    started = re.fullmatch(r"start\s+([^,]+?)\s*(?:,\s*(.+))?", rest, flags=re.I)
+    if started is None:
+        raise UserError("I know `/tend trial start <account>[, <trial>]` and `/tend trials`.")
+    return trials.start_trial(ctx, started.group(1), started.group(2)).text
 
 
 def _require_membership(tend: Tend, ctx: Context, channel: str) -> None:

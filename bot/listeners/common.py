@@ -5,12 +5,9 @@ from typing import Any
 
 from slack_sdk.errors import SlackApiError
 
-from bot.blocks.drafts import draft_blocks
 from bot.runtime import Tend
 from bot.work import Item
-from tools import approvals
 from tools.context import Context
-from tools.drafts import DraftCard
 from tools.errors import NotAllowedError
 
 
@@ -76,15 +73,6 @@ def say_only_to(tend: Tend, ctx: Context, payload: dict[str, Any], text: str) ->
             raise
         target = client.conversations_open(users=payload["user"])["channel"]["id"]
         client.chat_postMessage(channel=target, text=text)
-
-
-def post_draft(
-    tend: Tend, ctx: Context, card: DraftCard, channel: str, thread_ts: str | None = None, again: str = ""
-) -> None:
-    """Post a draft's card once per place (and per press that asks for it again), and remember where it stands."""
-    key = f"draft:{card.id}:{channel}:{thread_ts or ''}:{again}"
-    ts = tend.messenger.post_once(ctx, key, channel, card.text, draft_blocks(card), thread_ts=thread_ts)
-    approvals.remember_card(ctx, card.id, channel, ts)
 
 
 def _thread_in_dm(payload: dict[str, Any]) -> str | None:

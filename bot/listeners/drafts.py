@@ -8,8 +8,9 @@ from typing import Any
 from slack_bolt import App
 
 from bot.blocks.drafts import draft_blocks, edit_view, reject_view
+from bot.cards import post_draft
 from bot.listeners.accounts import account_key, direct_messages
-from bot.listeners.common import origin, person, post_draft, pressed, put_press, say_only_to, submitting
+from bot.listeners.common import origin, person, pressed, put_press, say_only_to, submitting
 from bot.runtime import Tend
 from bot.work import Item
 from tools import approvals

@@ -11,9 +11,13 @@ from bot.slots.names import guessed_name
 from bot.slots.words import (
     AT_RISK,
     BANDS,
+    COUNTS,
     FALLING,
+    HELD_BACK,
     INDUSTRIES,
+    KNOWLEDGE,
     NEGATION,
+    OFFER_TYPES,
     PURPOSES,
     RISING,
     SEGMENTS,
@@ -37,6 +41,7 @@ CANNOT_FILTER = (
     "I cannot filter by “{words}”. I can filter by owner, health, band, trend, segment, plan, industry, revenue and "
     "renewal."
 )
+KINDS = ("more seats",)  # titles that are the name of their kind, too
 MINE = re.compile(r"\bmy\b|\bmine\b|\bi (?:own|have|look after|manage|worry|should)\b|\b(?:do|should) i\b")
 OWNED = re.compile(r"\b(?:owned by|owner is|managed by|looked after by)\s+([^\W\d_]+)")
 FILTERING = re.compile(
@@ -53,11 +58,16 @@ def fill(tool: str, request: Request, lexicon: Lexicon) -> list[tuple[str, Argum
     """
     if tool == "portfolio_summary":
         return [_summary(request, lexicon)]
-    takes = next(known.parameters for known in TOOLS if known.name == tool)
-    if "account" not in takes:
-        given = {name: value for name, value in _filters(request, lexicon).items() if name in takes}
+    known = next(each for each in TOOLS if each.name == tool)
+    takes = known.parameters
+    if "question" in takes:
+        return [(tool, _question(request))]
+    if not known.of_one_account:
+        wanted = _filters(request, lexicon) | _growth(request, lexicon)
+        given = {name: value for name, value in wanted.items() if name in takes}
         return [(tool, {name: value for name, value in given.items() if name != "sort" or value in _orders(tool)})]
     extra = _purpose(request) if "purpose" in takes else {}
+    extra |= {name: value for name, value in _growth(request, lexicon).items() if name in takes}
     return [(tool, {"account": name} | extra) for name in _accounts(request)]
 
 
@@ -75,6 +85,42 @@ def _accounts(request: Request) -> tuple[str, ...]:
     if name or request.implied:
         return (name,) if name else request.implied[:MOST_ACCOUNTS]
     raise CannotTellError(WHICH_ACCOUNT)
+
+
+def _question(request: Request) -> Arguments:
+    """What to look up, in the person's own words."""
+    named = request.accounts[0] if request.accounts else None
+    return _given(question=request.text, kind=first_match(KNOWLEDGE, request.plain), account=named)
+
+
+def _growth(request: Request, lexicon: Lexicon) -> Arguments:
+    """What only tools about growth, value and time ask for."""
+    plain = request.plain
+    kind = first_match(OFFER_TYPES, plain)
+    named = (title for title in lexicon.offers if title.lower() in plain and title.lower() not in KINDS)
+    offer = next(named, None)
+    return _given(
+        offer=offer,
+        type=None if offer else kind,
+        held_back=True if HELD_BACK.search(plain) else None,
+        discount=_number(r"(\d+(?:\.\d+)?)\s*(?:%|percent)", plain, 0.01),
+        months=_months(plain),
+        hours=_number(r"(\d+(?:\.\d+)?)\s*(?:h\b|hours?)", plain),
+    )
+
+
+def _number(pattern: str, plain: str, unit: float = 1.0) -> float | None:
+    found = re.search(pattern, plain)
+    return round(float(found.group(1)) * unit, 6) if found else None
+
+
+def _months(plain: str) -> int | None:
+    """How far ahead: “three years”, “18 months”."""
+    found = re.search(r"\b(\d+|" + "|".join(COUNTS) + r")\s*(years?|months?)", plain)
+    if found is None:
+        return None
+    count = int(found.group(1)) if found.group(1).isdigit() else COUNTS[found.group(1)]
+    return count * 12 if found.group(2).startswith("year") else count
 
 
 def _purpose(request: Request) -> Arguments:

@@ -31,7 +31,7 @@ INDUSTRIES = {
 }
 BANDS = {
     r"\bcritical\b|\borange\b": "critical",
-    r"\bchurning\b|\bred\b": "churning",
+    r"(?<!of )\bchurning\b|\bred\b": "churning",
     r"\bhealthy\b|\bgreen\b": "healthy",
     r"\byellow\b": "at_risk",
 }
@@ -64,6 +64,22 @@ PURPOSES = {
     r"at[- ]risk|\brisk\b|\bsave\b|retention|win .* back|rescue": "risk",
     r"check[- ]?in|touch base|how (?:they|it) (?:are|is)|usage|catch[- ]?up": "check_in",
 }
+OFFER_TYPES = {
+    r"cross[- ]?sell\w*": "cross_sell",
+    r"\b(?:more|additional|extra) seats\b|\bseats\b": "seats",
+    r"\badd[- ]?ons?\b": "add_on",
+    r"\bpre-?pay\w*\b": "annual_prepay",
+    r"\blocations?\b|\bsites?\b": "multi_location",
+    r"\btrials?\b": "premium_trial",
+    r"\bup-?sell\w*|\bupgrad\w+|\b(?:bigger|larger|higher) plans?\b": "plan_upgrade",
+}
+KNOWLEDGE = {
+    r"\bcase stud(?:y|ies)\b|\b(?:customer|success) stor(?:y|ies)\b": "case_study",
+    r"\bplays?\b|\bplay-?books?\b": "play",
+    r"\barticles?\b|\bguides?\b": "article",
+    r"\b(?:our|own|uploaded) (?:documents?|files?|handbook)\b": "document",
+}
+HELD_BACK = re.compile(r"\b(?:hold|holding|held|holds) back\b|\bshould not (?:offer|propose|sell)\b")
 ORDINALS = {
     "first": 0, "1st": 0, "top": 0, "second": 1, "2nd": 1, "third": 2, "3rd": 2, "fourth": 3, "4th": 3,
     "fifth": 4, "5th": 4, "sixth": 5, "6th": 5, "seventh": 6, "eighth": 7, "ninth": 8, "tenth": 9, "last": -1,
@@ -103,7 +119,7 @@ MORE_KNOWN = _each(
     "invoice invoices nps csat survey phone number manager people contact contacts revenue customers' accounts' "
     "again more less most least many much money pay paid goal hitting reaching congratulate sorry order other others "
     "end start beginning band bands left everybody few businesses small mid january february march april may june "
-    "july august september october november december"
+    "july august september october november december mrr nrr grr ltv roi"
 )
 NEGATION = re.compile(
     r"\b(?:not|except|excluding|exclude|without|other than|no longer|but no|isn['’]?t|aren['’]?t|non)\b"
@@ -125,6 +141,7 @@ class Lexicon:
         recent: names of the accounts that the thread spoke of last, in the order shown.
         today: the day that "next month" counts from.
         listed: the same of its last list of several, which "the third" still means after a look at one of them.
+        offers: the titles of what can be offered.
     """
 
     accounts: NameIndex
@@ -133,6 +150,7 @@ class Lexicon:
     recent: tuple[str, ...] = ()
     today: date = date.min
     listed: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -96,12 +96,14 @@ class Offer(_Strict):
 
 
 class Campaign(_Strict):
-    """What a score from `lower` upwards asks for; `probability` that such a proposal is accepted, until known."""
+    """What a score from `lower` upwards asks for; `probability` that such a proposal is accepted,
+    until known; `hours` of a CSM that it takes."""
 
     lower: float = Field(alias="from", ge=0, le=100)
     name: str
     steps: str
     probability: float = Field(gt=0, lt=1)
+    hours: float = Field(gt=0)
 
 
 class Limit(_Strict):

@@ -35,7 +35,10 @@ class Decided:
 
 
 def opportunities(rules: Rules, table: pl.DataFrame) -> pl.DataFrame:
-    """Find every opportunity with a score of at least `LEAST`, those that are held back included.
+    """Find every opportunity with a score of at least `LEAST`, and those that something forbids to propose.
+
+    What speaks against an account counts in the score; of a blocked one, only what speaks for it must reach `LEAST`,
+    so that a team sees what it holds back.
 
     Args:
         table: one row per account: `account_id`, `mrr`, `currency`, `sub_segment`, the features, and the columns of
@@ -151,10 +154,12 @@ def _counted(rules: Rules, offer: Offer) -> list[int]:
     return [k for k, p in enumerate(rules.evidence.points) if not p.types or offer.type in p.types]
 
 
-def _score(rules: Rules, offer: Offer) -> pl.Expr:
+def _score(rules: Rules, offer: Offer, least: float = -100.0) -> pl.Expr:
+    """The sum of the points, of those above `least` only."""
     score = pl.lit(offer.points)
     for k in _counted(rules, offer):
-        score += pl.col(str(k)) * rules.evidence.points[k].points
+        if rules.evidence.points[k].points > least:
+            score += pl.col(str(k)) * rules.evidence.points[k].points
     return score.clip(0, 100)
 
 
@@ -164,7 +169,9 @@ def _of_offer(
     counted = _counted(rules, offer)
     mine = rows.select(_audience(offer, possible)).to_series()
     scores = signs.select(_score(rules, offer).alias("score")).to_series()
-    kept = (mine & (scores >= LEAST)).arg_true()
+    for_it = signs.select(_score(rules, offer, 0.0).alias("score")).to_series()
+    enough = (scores >= LEAST) | (blocked.is_not_null() & (for_it >= LEAST))
+    kept = (mine & enough).arg_true()
     part, signed = rows[kept], signs[kept]
     if part.is_empty():
         return pl.DataFrame(schema=FOUND)

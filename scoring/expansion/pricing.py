@@ -21,7 +21,7 @@ class PriceAdvice:
         approver: the lowest role that may give it.
         list_price, price: a month, in the offer's currency; None where there is no list price.
         margin, margin_before: share of the price that is left after cost, with and without the discount.
-        market: what comparable products cost, where the policy knows.
+        market: what comparable products cost a month, where the policy knows, and `listed` what ours does.
     """
 
     discount: float
@@ -33,6 +33,7 @@ class PriceAdvice:
     margin: float
     margin_before: float
     market: float | None = None
+    listed: float | None = None
 
 
 def advise(rules: Rules, offer: Offer, account: pl.DataFrame, list_price: float | None) -> PriceAdvice:
@@ -49,6 +50,7 @@ def advise(rules: Rules, offer: Offer, account: pl.DataFrame, list_price: float 
     if offer.discount:
         reasons = [(offer.title.lower(), offer.discount)]  # part of the offer itself, and nothing on top
     wanted = max(sum(share for _, share in reasons), 0.0)
+    plan = offer.to or row["plan"][0] or ""
     discount = min(wanted, highest(policy, offer, row["plan"][0]))
     return PriceAdvice(
         discount=discount,
@@ -59,7 +61,8 @@ def advise(rules: Rules, offer: Offer, account: pl.DataFrame, list_price: float 
         price=None if list_price is None else round(list_price * (1 - discount), 2),
         margin=margin_after(policy.margin, discount),
         margin_before=policy.margin,
-        market=policy.market.get(offer.to or row["plan"][0] or ""),
+        market=policy.market.get(plan),
+        listed=next((each.price for each in rules.book.plans if each.name == plan), None),
     )
 
 

@@ -85,27 +85,26 @@ def chances(model: ChurnModel, table: pl.DataFrame) -> np.ndarray:
     return model.hazards(table, 1)[:, 0]
 
 
-def judge(history: pl.DataFrame, events: pl.DataFrame, until: date, rule: pl.Expr | None = None) -> Judged:
+def judge(history: pl.DataFrame, events: pl.DataFrame, until: date, rule: pl.Series | None = None) -> Judged:
     """Fit on the past and hold the forecasts of the newest origins against what happened.
 
     Args:
-        rule: the rules' score as an expression over the history, to compare with.
+        rule: the rules' score of each row of the history, to compare with.
 
     Raises:
         TooLittleDataError: the past before the newest origins is too short.
     """
     cutoff = until - timedelta(days=HORIZON + HELD_OUT)
     model = fit_propensity(history, events, cutoff)
-    later = labelled(history.filter(pl.col("day") > cutoff), events, until)
+    scored = history if rule is None else history.with_columns(rule.alias("_rule"))
+    later = labelled(scored.filter(pl.col("day") > cutoff), events, until)
     if later.is_empty():
         raise TooLittleDataError("no day of the history has outcomes after it")
     told = chances(model, later)
-    scored = later.select("account_id", "grew", *([rule.alias("rule")] if rule is not None else [])).with_columns(
-        pl.Series("model", told)
-    )
+    rows = later.with_columns(pl.Series("_model", told))
     return Judged(
-        _auc(scored, "model"),
-        _auc(scored, "rule") if rule is not None else None,
+        _auc(rows, "_model"),
+        _auc(rows, "_rule") if rule is not None else None,
         float(told.mean()),
         float(later["grew"].to_numpy().mean()),
         later.height,

@@ -59,7 +59,7 @@ def test_a_colleague_enrols_an_account_and_its_run_is_no_part_of_the_comparison(
 
 
 def test_an_account_of_the_hold_out_cannot_be_enrolled_and_the_answer_says_until_when(ctx: Context) -> None:
-    payment = find_play("payment_failed").id
+    payment = find_play(ctx, "payment_failed").id
     with ctx.session() as session:
         account = session.exec(select(Account).where(Account.external_id == "a2")).one()
     go(ctx, CHECK)
@@ -69,15 +69,15 @@ def test_an_account_of_the_hold_out_cannot_be_enrolled_and_the_answer_says_until
 
 
 @pytest.mark.parametrize("words", ["payment_failed", "A payment failed", "payment failed"])
-def test_a_play_is_found_by_id_or_title(words: str) -> None:
-    assert find_play(words).id == "payment_failed"
+def test_a_play_is_found_by_id_or_title(ctx: Context, words: str) -> None:
+    assert find_play(ctx, words).id == "payment_failed"
 
 
-def test_an_unknown_play_and_an_unclear_one_are_told() -> None:
+def test_an_unknown_play_and_an_unclear_one_are_told(ctx: Context) -> None:
     with pytest.raises(UserError, match="no play “teleportation”"):
-        find_play("teleportation")
+        find_play(ctx, "teleportation")
     with pytest.raises(UserError, match="Several plays"):
-        find_play("trial")
+        find_play(ctx, "trial")
 
 
 def test_a_paused_run_does_nothing_and_its_steps_move_by_as_long_as_it_rested(

@@ -1,0 +1,51 @@
+"""Plays: start, pause, resume and stop them, and finish the tasks that they ask for."""
+
+from collections.abc import Callable
+from typing import Any
+
+from slack_bolt import App
+
+from bot import jobs
+from bot.listeners.accounts import account_key
+from bot.listeners.common import person, put_press, say_only_to
+from bot.runtime import Tend
+from bot.work import Item
+from tools.context import Context
+from tools.play_control import enrol, pause, resume, stop_run
+from tools.tasks import finish_task
+
+BY_BUTTON = "by button"
+ACTS: dict[str, Callable[[Context, dict[str, Any]], str]] = {
+    "start_play": lambda ctx, value: enrol(ctx, account_key(ctx, value["account"]), value["play"]).text,
+    "pause_play": lambda ctx, value: pause(ctx, value["run"], BY_BUTTON).text,
+    "resume_play": lambda ctx, value: resume(ctx, value["run"], BY_BUTTON).text,
+    "stop_play": lambda ctx, value: stop_run(ctx, value["run"], BY_BUTTON).text,
+    "finish_task": lambda ctx, value: finish_task(ctx, value["task"]).text,
+}
+
+
+def register(app: App) -> None:
+    for name in ACTS:
+        app.action(name)(_listener(name))
+
+
+def _listener(name: str) -> Any:
+    def on_press(ack: Any, body: dict[str, Any], context: Any) -> Any:
+        put_press(context, body, name)
+        return ack()
+
+    return on_press
+
+
+def _handler(name: str) -> Callable[[Tend, Item], None]:
+    def handle(tend: Tend, item: Item) -> None:
+        ctx = person(tend, item)
+        if ctx is not None:
+            say_only_to(tend, ctx, item.payload, ACTS[name](ctx, item.payload))
+            if name == "start_play":  # its first step may be due at once
+                jobs.do_due_steps(tend, ctx)
+
+    return handle
+
+
+HANDLERS = {name: _handler(name) for name in ACTS}
