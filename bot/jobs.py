@@ -103,7 +103,11 @@ def do_due_steps(tend: Tend, ctx: Context) -> dict[str, Any]:
 def tell_of_drafts(tend: Tend, ctx: Context) -> int:
     """Bring each new draft of a play to the owner of its account, for approval. Returns how many."""
     with ctx.session() as session:
-        waiting = (Draft.state == DraftState.DRAFTED, Draft.origin == "play", col(Draft.expires_at) > ctx.now())
+        waiting = (
+            Draft.state == DraftState.DRAFTED,
+            col(Draft.origin).startswith("play:"),
+            col(Draft.expires_at) > ctx.now(),
+        )
         rows = session.exec(
             select(Draft, User.slack_id).outerjoin(User, col(User.email) == Draft.created_by).where(*waiting)
         )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -26,12 +27,17 @@ class Limits:
         between_plays: the contact-frequency limit: the least time between touchpoints of two plays at one account.
         starts_per_owner: plays that start for one owner's accounts on one day, those for the hold-out included.
         grace: how long after its last step and its goal's time a run may still wait for its turn.
+        time_zone: the workspace's, which also stands in where a contact's own is not known.
     """
 
     between_plays: timedelta = timedelta(hours=24)
     starts_per_owner: int = 5
     grace: timedelta = timedelta(days=14)
-    time_zone: str = "UTC"  # where a contact's own is not known
+    time_zone: str = "UTC"
+
+    def today(self, now: datetime) -> date:
+        """The date in the workspace's time zone."""
+        return now.astimezone(ZoneInfo(self.time_zone)).date()
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def _ending(run: Run, seen: _Seen, now: datetime, limits: Limits) -> Stop | Goal
     counts = now <= run.goal_until
     if run.state not in ("running", "paused"):
         if met and counts:
-            return GoalMet(run.id, now.date())
+            return GoalMet(run.id, limits.today(now))
         return Stop(run.id, "done", "its time to be watched is over") if run.state == HELD_OUT and not counts else None
     if met:
         return Stop(run.id, "goal_met", WORDS["goal_met"]) if counts else Stop(run.id, "done", "its goal came late")
@@ -201,7 +201,7 @@ def _obstacle(
 ) -> str | None:
     """Why a due touchpoint waits, or None."""
     snoozed = seen.row.get("snoozed_until")
-    if snoozed is not None and snoozed >= now.date():
+    if snoozed is not None and snoozed >= limits.today(now):
         return f"a colleague snoozed the account until {snoozed:%-d %b %Y}"
     if wish.run is not turn:
         return f"the play {turn.play.id}, as urgent or more, has the turn"

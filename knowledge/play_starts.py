@@ -90,7 +90,6 @@ def _recent(history: History, now: datetime, limits: Limits) -> pl.DataFrame:
 
 def _obstacle(now: datetime, limits: Limits) -> pl.Expr:
     """Why a candidate may not start, the first reason that applies; null when nothing stands against it."""
-    zone = ZoneInfo(limits.time_zone)
     again = pl.col("started_at") + pl.duration(days=pl.col("cool_down"))
     waits = pl.col("touches_first") & (pl.col("rank") > 0)
     free_at = pl.col("at") + pl.duration(seconds=int(limits.between_plays.total_seconds()))
@@ -102,7 +101,7 @@ def _obstacle(now: datetime, limits: Limits) -> pl.Expr:
         .then(pl.format("already {} since {}", "state", pl.col("since").dt.strftime(DAY)))
         .when(again > _plain(now))
         .then(pl.format("cool-down until {}", again.dt.strftime(DAY)))
-        .when(pl.col("snoozed_until") >= now.astimezone(zone).date())
+        .when(pl.col("snoozed_until") >= limits.today(now))
         .then(pl.format("a colleague snoozed the account until {}", pl.col("snoozed_until").dt.strftime(DAY)))
         .when(pl.col("red_override").fill_null(False) & (pl.col("rank") > RANKS["soon"]))
         .then(pl.lit("a colleague rates the account red: only immediate plays and those within a week start"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
+import polars as pl
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -102,11 +103,18 @@ def suggest_purpose(facts: dict[str, Any]) -> str:
     return next((purpose for purpose, holds in rules if holds), "check_in")
 
 
-def message_facts(ctx: Context, session: Session, account: Account, as_of: date) -> dict[str, Any]:
-    """Collect what may be said to the customer: the catalogue's features and a few rows in words."""
-    everybody: Any = ctx.usage.table(ctx.workspace_id)
-    usage: Any = ctx.usage.table(ctx.workspace_id, account=account.external_id)
-    features = features_on(session, usage, as_of, account, everybody=everybody)
+def message_facts(
+    ctx: Context, session: Session, account: Account, as_of: date, features: pl.DataFrame | None = None
+) -> dict[str, Any]:
+    """Collect what may be said to the customer: the catalogue's features and a few rows in words.
+
+    Args:
+        features: the account's row of the day's feature table, where it is at hand; empty for no customer.
+    """
+    if features is None:
+        everybody: Any = ctx.usage.table(ctx.workspace_id)
+        usage: Any = ctx.usage.table(ctx.workspace_id, account=account.external_id)
+        features = features_on(session, usage, as_of, account, everybody=everybody)
     facts: dict[str, Any] = dict.fromkeys(CATALOGUE)
     if features.height:
         facts.update({name: features[name][0] for name in CATALOGUE if name in features.columns})

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
+import polars as pl
 from sqlalchemy import update
 from sqlmodel import Session, col
 
@@ -29,8 +30,11 @@ class Prepared:
     note: str | None = None
 
 
-def do_step(ctx: Context, run: Run, step: Step, as_of: date, zone: str) -> str | None:
+def do_step(ctx: Context, run: Run, step: Step, table: pl.DataFrame, as_of: date, zone: str) -> str | None:
     """Do a step in one transaction: after a crash it is as if never begun, and a second worker finds it done.
+
+    Args:
+        table: the table of plays of the day `as_of`: what a message may say.
 
     Returns:
         `draft` or `task`; None when somebody else did it, or ended the run, in the meantime.
@@ -38,7 +42,7 @@ def do_step(ctx: Context, run: Run, step: Step, as_of: date, zone: str) -> str |
     with ctx.session() as session:
         account = session.get_one(Account, run.account_id)
         known = earlier_draft(session, request_key(run.id, step.id))
-        made = Prepared(known, "") if known else _prepared(ctx, session, run, step, account, as_of)
+        made = Prepared(known, "") if known else _prepared(ctx, session, run, step, account, (table, as_of))
         if not _claim(ctx, session, run.id, step.id, made.note):
             session.rollback()
             return None
@@ -75,12 +79,15 @@ def _waiting(run_id: int, step: str) -> tuple:
     return col(PlayStep.run_id) == run_id, col(PlayStep.step) == step, col(PlayStep.state) == StepState.WAITING
 
 
-def _prepared(ctx: Context, session: Session, run: Run, step: Step, account: Account, as_of: date) -> Prepared:
+Known = tuple[pl.DataFrame, date]  # the table of plays, and its day
+
+
+def _prepared(ctx: Context, session: Session, run: Run, step: Step, account: Account, known: Known) -> Prepared:
     if step.channel not in WRITTEN:
         note = "Webhooks are not connected: please pass it on by hand." if step.channel == "webhook" else None
         return Prepared(None, "\n\n".join(filter(None, (step.text, note))), note)
     try:
-        draft = _draft(ctx, session, run, step, account, as_of)
+        draft = _draft(ctx, session, run, step, account, known)
     except UserError as error:
         return Prepared(None, f"{step.goal}. Please write to them yourself. {error}", str(error))
     if step.channel not in SENDABLE:
@@ -89,7 +96,7 @@ def _prepared(ctx: Context, session: Session, run: Run, step: Step, account: Acc
     return Prepared(draft, "")
 
 
-def _draft(ctx: Context, session: Session, run: Run, step: Step, account: Account, as_of: date) -> Draft:
+def _draft(ctx: Context, session: Session, run: Run, step: Step, account: Account, known: Known) -> Draft:
     name = step.variants.get(run.variant, step.template or "")
     template = ctx.library().templates.get(name)
     if template is None:
@@ -98,8 +105,11 @@ def _draft(ctx: Context, session: Session, run: Run, step: Step, account: Accoun
     if owner is None or not owner.active:
         raise UserError(f"{account.name} has no owner among your colleagues who could sign it.")
     signed = ctx.acting(Actor.of(owner))
+    table, as_of = known
+    row = table.filter((pl.col("account_id") == account.id) & (pl.col("status") != "churned"))
     with session.no_autoflush:
-        return compose(signed, session, account, message_facts(ctx, session, account, as_of), template, as_of)
+        facts = message_facts(ctx, session, account, as_of, row)
+        return compose(signed, session, account, facts, template, as_of)
 
 
 def _add_draft(session: Session, run: Run, step: Step, draft: Draft) -> None:

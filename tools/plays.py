@@ -92,7 +92,7 @@ def _pass(
     for intent in decided.steps:
         run = by_id[intent.run]
         step = next(step for step in run.play.steps if step.id == intent.step)
-        counts[do_step(ctx, run, step, as_of, zones.get(run.account_id, limits.time_zone)) or "elsewhere"] += 1
+        counts[do_step(ctx, run, step, table, as_of, zones.get(run.account_id, limits.time_zone)) or "elsewhere"] += 1
     for start in decided.starts:
         _start(ctx, plays[start.play], start, zones.get(start.account_id, limits.time_zone), counts)
     _log_holds(ctx, decided, bool(plays))
@@ -168,4 +168,4 @@ def _report(ctx: Context, counts: Counter[str], errors: Mapping[str, str]) -> Pl
     )
     if errors:
         text += " Disabled: " + "; ".join(errors.values()) + "."
-    return PlayReport(text, tuple(sheet), (), dict(counts), dict(errors), ctx.today())
+    return PlayReport(text, tuple(sheet), (), {name: counts[name] for name in COUNTED}, dict(errors), ctx.today())

@@ -1,13 +1,17 @@
 """Small plays and accounts for tests of the engine."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
 
 from knowledge.kinds import PLAY_SECTIONS, Play
+from knowledge.play_intents import STARTS, TOUCHES, Decisions, History, Limits, Run
+from knowledge.plays import decide, eligible
 
 NOW = datetime(2026, 5, 4, 9, tzinfo=UTC)  # a Monday
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+LIMITS = Limits()
 BODY = "\n\n".join(f"## {title}\n\nSome words." for title in PLAY_SECTIONS)
 ACCOUNT: dict[str, Any] = {
     "account": "a1", "owner": "dana@team.example", "arr": 1000.0, "time_zone": "UTC", "snoozed_until": None,
@@ -53,3 +57,30 @@ def accounts(*changes: dict[str, Any]) -> pl.DataFrame:
 
 def signals(*rows: tuple[Any, ...]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SIGNALS, orient="row")
+
+
+def decided(
+    *plays: Play, table: pl.DataFrame | None = None, runs: list[Run] | None = None, opened: tuple[Any, ...] = (),
+    starts: tuple[Any, ...] = (), touches: tuple[Any, ...] = (), now: datetime = NOW, limits: Limits = LIMITS,
+) -> Decisions:  # fmt: skip
+    table = accounts({}) if table is None else table
+    past = History(frame(starts, STARTS), frame(touches, TOUCHES))
+    found = eligible(plays, table, signals(*opened))
+    return decide({p.id: p for p in plays}, found, runs or [], table, past, now, limits)
+
+
+def frame(rows: tuple[Any, ...], schema: Any) -> pl.DataFrame:
+    return pl.DataFrame([(a, p, at.replace(tzinfo=None)) for a, p, at in rows], schema=schema, orient="row")
+
+
+def holds(found: Decisions) -> dict[str, str]:
+    return dict(found.holds.select("play", "because").iter_rows())
+
+
+def run(of: Play, number: int = 1, **changes: Any) -> Run:
+    given: dict[str, Any] = {"id": number, "account_id": 1, "play": of, "state": "running", "started_at": NOW}
+    return Run(**given | changes)
+
+
+def ends(found: Decisions) -> dict[int, str]:
+    return {stop.run: stop.because for stop in found.stops}
