@@ -106,7 +106,7 @@ def score_day(ctx: Context, usage: Any, as_of: date, signals: bool = True) -> in
         measured = with_measures(features, collected, usage_day(newest, as_of))
         store_forecasts(session, measured, as_of)
         if signals and stored:
-            table = _with_scores(session, features, pl.concat(stored), as_of)
+            table = with_scores(session, features, pl.concat(stored), as_of)
             update_signals(ctx, session, as_of, table, declared_signals(), source_of=SOURCE_OF, freshness=fresh)
             _offer(ctx, session, table, measured, as_of)
         session.commit()
@@ -174,8 +174,12 @@ def declared_signals() -> Signals:
     return load_signals(SIGNALS, {**numbers, **dict.fromkeys([*TEXTS, "band"], pl.String())})
 
 
-def _with_scores(session: Session, features: pl.DataFrame, stored: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Add to the features of a day the scores that signals ask for."""
+def with_scores(session: Session, features: pl.DataFrame, stored: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Add to the features of a day the scores that signals and plays ask for.
+
+    Args:
+        stored: the snapshots of the day: `account_id, scorecard, band, value, loss_probability`.
+    """
     told = read_frame(session, Prediction, ("account_id", "within_60"), col(Prediction.day) == as_of)
     now = stored.select("account_id", "scorecard", "band", "loss_probability", pl.col("value").alias("health"))
     best = pl.coalesce("within_60", "loss_probability").alias("loss_probability")

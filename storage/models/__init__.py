@@ -26,6 +26,7 @@ from storage.models.operations import (
 )
 from storage.models.outreach import Approval, Draft, DraftState, Outbox
 from storage.models.people import Role, SlackInstallation, User, Workspace
+from storage.models.playing import PlayDecision, PlayRun, PlayStep, PlayVersion, RunState, StepState, Task, TaskState
 from storage.models.results import (
     AccountAction,
     Bookmark,
@@ -68,9 +69,14 @@ __all__ = [
     "Opportunity",
     "OpportunityState",
     "Outbox",
+    "PlayDecision",
+    "PlayRun",
+    "PlayStep",
+    "PlayVersion",
     "Prediction",
     "PremiumTrial",
     "Role",
+    "RunState",
     "ScoringRun",
     "ServiceRecord",
     "Signal",
@@ -79,8 +85,11 @@ __all__ = [
     "SlackMessage",
     "Snapshot",
     "StakeholderChange",
+    "StepState",
     "Subscription",
     "SurveyResponse",
+    "Task",
+    "TaskState",
     "Ticket",
     "TrialState",
     "User",

@@ -1,0 +1,124 @@
+"""Do a step of a play exactly once: a draft for approval, or a task for the owner of the account."""
+
+from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import update
+from sqlmodel import Session, col
+
+from knowledge.documents import library
+from knowledge.kinds import WRITTEN, Step
+from knowledge.play_intents import Run, Skip
+from storage import queries
+from storage.database import changed_one
+from storage.models import Account, Draft, PlayRun, PlayStep, RunState, StepState, Task
+from tools.context import Actor, Context
+from tools.drafts import compose, earlier_draft, message_facts
+from tools.errors import UserError
+from tools.play_runs import plan_again
+
+SENDABLE = ("email",)  # channels on which an approved draft is delivered
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a step becomes: a draft; or a task with its text, and why there is no draft."""
+
+    draft: Draft | None
+    text: str
+    note: str | None = None
+
+
+def do_step(ctx: Context, run: Run, step: Step, as_of: date, zone: str) -> str | None:
+    """Do a step in one transaction: after a crash it is as if never begun, and a second worker finds it done.
+
+    Returns:
+        `draft` or `task`; None when somebody else did it, or ended the run, in the meantime.
+    """
+    with ctx.session() as session:
+        account = session.get_one(Account, run.account_id)
+        known = earlier_draft(session, request_key(run.id, step.id))
+        made = Prepared(known, "") if known else _prepared(ctx, session, run, step, account, as_of)
+        if not _claim(ctx, session, run.id, step.id, made.note):
+            session.rollback()
+            return None
+        if made.draft is not None:
+            _add_draft(session, run, step, made.draft)
+        else:
+            session.add(_task(ctx, run, step, account, made, zone))
+        plan_again(session, run.id, zone)
+        session.commit()
+    return "task" if made.draft is None else "draft"
+
+
+def skip(ctx: Context, session: Session, run_id: int, intent: Skip) -> bool:
+    """Leave a waiting step out. The caller commits."""
+    values = {"state": StepState.SKIPPED, "done_at": ctx.now(), "note": intent.because[:400]}
+    return changed_one(session, update(PlayStep).where(*_waiting(run_id, intent.step)).values(**values))
+
+
+def request_key(run_id: int, step: str) -> str:
+    """The key under which a step has at most one draft."""
+    return f"play:{run_id}:{step}"
+
+
+def _claim(ctx: Context, session: Session, run_id: int, step: str, note: str | None) -> bool:
+    """Mark a step as done if it waits and its run still goes on; the run's row is locked until the commit."""
+    going = (col(PlayRun.id) == run_id, col(PlayRun.state) == RunState.RUNNING)
+    if not changed_one(session, update(PlayRun).where(*going).values(state=RunState.RUNNING)):
+        return False
+    values = {"state": StepState.DONE, "done_at": ctx.now(), "note": note and note[:400]}
+    return changed_one(session, update(PlayStep).where(*_waiting(run_id, step)).values(**values))
+
+
+def _waiting(run_id: int, step: str) -> tuple:
+    return col(PlayStep.run_id) == run_id, col(PlayStep.step) == step, col(PlayStep.state) == StepState.WAITING
+
+
+def _prepared(ctx: Context, session: Session, run: Run, step: Step, account: Account, as_of: date) -> Prepared:
+    if step.channel not in WRITTEN:
+        note = "Webhooks are not connected: please pass it on by hand." if step.channel == "webhook" else None
+        return Prepared(None, "\n\n".join(filter(None, (step.text, note))), note)
+    try:
+        draft = _draft(ctx, session, run, step, account, as_of)
+    except UserError as error:
+        return Prepared(None, f"{step.goal}. Please write to them yourself. {error}", str(error))
+    if step.channel not in SENDABLE:
+        note = f"Tend cannot send on the channel {step.channel}: please pass this on there yourself."
+        return Prepared(None, f"{note}\n\n{draft.body}", note)
+    return Prepared(draft, "")
+
+
+def _draft(ctx: Context, session: Session, run: Run, step: Step, account: Account, as_of: date) -> Draft:
+    name = step.variants.get(run.variant, step.template or "")
+    template = library().templates.get(name)
+    if template is None:
+        raise UserError(f"The message template “{name}” is not there any more.")
+    owner = queries.user_by_email(session, account.owner_email or "")
+    if owner is None or not owner.active:
+        raise UserError(f"{account.name} has no owner among your colleagues who could sign it.")
+    signed = ctx.acting(Actor.of(owner))
+    with session.no_autoflush:
+        return compose(signed, session, account, message_facts(ctx, session, account, as_of), template, as_of)
+
+
+def _add_draft(session: Session, run: Run, step: Step, draft: Draft) -> None:
+    draft.request_key, draft.origin = request_key(run.id, step.id), f"play:{run.play.id}"[:60]
+    session.add(draft)
+    session.flush()
+    mine = (col(PlayStep.run_id) == run.id, col(PlayStep.step) == step.id)
+    changed_one(session, update(PlayStep).where(*mine).values(draft_id=draft.id))
+
+
+def _task(ctx: Context, run: Run, step: Step, account: Account, made: Prepared, zone: str) -> Task:
+    return Task(
+        account_id=run.account_id,
+        owner_email=account.owner_email,
+        title=f"{account.name}: {step.goal}"[:200],
+        text=made.text[:2000],
+        due_on=ctx.now().astimezone(ZoneInfo(zone)).date(),
+        run_id=run.id,
+        step=step.id,
+        created_at=ctx.now(),
+    )
