@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from scoring.declared import DeclaredError
 from scoring.expansion.offers import OFFERS, Rules, load_rules
+from scoring.journeys import JOURNEYS, Journeys, load_journeys
 from scoring.scorecard import Scorecards
 from storage.database import Database
 from storage.models import Role, User
@@ -48,6 +49,12 @@ def _offers(file: Path, changed: int) -> Rules:
     return load_rules(file)
 
 
+@lru_cache(maxsize=64)
+def _journeys(folder: Path, changed: tuple[tuple[str, int], ...]) -> Journeys:
+    """The journeys of a folder; `changed` makes them be read again."""
+    return load_journeys(folder)
+
+
 @dataclass(frozen=True)
 class Context:
     """The surroundings of one call. Time is a parameter: nothing below reads a clock of its own."""
@@ -61,6 +68,7 @@ class Context:
     clock: Clock = system_clock
     time_zone: str = "UTC"
     offers_file: Path = OFFERS
+    journeys_folder: Path = JOURNEYS
 
     @property
     def offers(self) -> Rules:
@@ -73,6 +81,19 @@ class Context:
             return _offers(self.offers_file, self.offers_file.stat().st_mtime_ns)
         except (DeclaredError, OSError) as error:
             raise UserError(f"The offers cannot be read: {error}") from error
+
+    @property
+    def journeys(self) -> Journeys:
+        """The workspace's journeys.
+
+        Raises:
+            UserError: a file cannot be used; the message says where and why.
+        """
+        try:
+            files = sorted(self.journeys_folder.glob("*.toml"))
+            return _journeys(self.journeys_folder, tuple((file.name, file.stat().st_mtime_ns) for file in files))
+        except (DeclaredError, OSError) as error:
+            raise UserError(f"The journeys cannot be read: {error}") from error
 
     def session(self) -> Session:
         """Open a session that sees this workspace only."""
