@@ -5,13 +5,9 @@ from datetime import date
 
 import polars as pl
 
-from scoring.experiments import Share
+from scoring.flow import TOLD
 from scoring.journeys import Advice, DayJourney, Journeys, Milestone, StageRule, prepared
-from scoring.stages import FORWARD, PASSED
 
-ENOUGH = 20  # past accounts below which no probability is told
-STALLED = 1.5  # times the typical days
-TOLD = ("probability", "low", "high")
 MET = {"account_id": pl.Int64, "journey": pl.String, "milestone": pl.String}
 WHO = ["account_id", "journey"]
 
@@ -47,7 +43,7 @@ def progress(
         table: the feature table of a day.
         entered: `account_id, stage, entered_on`.
         met: `account_id, journey, milestone`: milestones met up to the day, whenever that was.
-        odds: what `stage_odds` tells of the past.
+        odds: what `flow.stage_odds` tells of the past.
 
     Returns:
         `account_id, journey, stage` (null for journeys by day)`, day` (since the entry)`, completion` (share of the
@@ -58,7 +54,7 @@ def progress(
     rows = _with_stage(table, entered)
     had = _marks(met)
     parts = [_one(journeys, rows.filter(who), name, owner, had, as_of) for name, who, owner in _owners(journeys)]
-    told = pl.concat(part for part in parts if part is not None)
+    told = pl.concat(parts)
     return _with_odds(told, odds)
 
 
@@ -82,9 +78,7 @@ def _marks(met: pl.DataFrame) -> pl.DataFrame:
 
 def _one(
     journeys: Journeys, rows: pl.DataFrame, name: str, owner: StageRule | DayJourney, had: pl.DataFrame, as_of: date
-) -> pl.DataFrame | None:
-    if not rows.height:
-        return None
+) -> pl.DataFrame:
     stage = owner if isinstance(owner, StageRule) else None
     length = stage.typical_days if stage else owner.days  # type: ignore[union-attr]
     since = (pl.lit(as_of) - pl.col("entered_on")).dt.total_days() if stage else pl.col("tenure_days").cast(pl.Int64)
@@ -139,45 +133,6 @@ def next_actions(journeys: Journeys, owner: StageRule | DayJourney, row: pl.Data
         return ()
     holds = prepared(row).select(journeys.holds(each.when).alias(str(n)) for n, each in enumerate(told)).row(0)
     return tuple(each for each, so in zip(told, holds, strict=True) if so)
-
-
-def stage_odds(journeys: Journeys, past: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Count, by stage and segment, how many of the past accounts went on within the stage's typical days.
-
-    Only accounts whose entry was seen count, and only those who came in early enough to have had the time: the others
-    would make the share wrong in either direction.
-
-    Args:
-        past: `stage, segment, entered_on, left_on, how, left_how, inferred` of stored entries.
-
-    Returns:
-        `stage, segment` (null: all segments)`, n, went, probability, low, high`: Wilson's 95 % interval; only where
-        there are `ENOUGH` accounts.
-    """
-    typical = {stage.name: stage.typical_days for stage in journeys.lifecycle.stages}
-    limit = pl.col("stage").replace_strict(typical, default=None, return_dtype=pl.Int64)
-    seen = early_enough(limit, as_of) & ~pl.col("inferred") & (pl.col("how") != PASSED)
-    took = (pl.col("left_on") - pl.col("entered_on")).dt.total_days()
-    went = ((pl.col("left_how") == FORWARD) & (took <= limit)).fill_null(False)
-    rows = past.filter(seen.fill_null(False)).with_columns(went.alias("went"))
-    counts = [pl.len().cast(pl.Int64).alias("n"), pl.col("went").sum().cast(pl.Int64).alias("went")]
-    each = rows.filter(pl.col("segment").is_not_null()).group_by("stage", "segment").agg(counts)
-    everyone = rows.group_by("stage").agg(counts).with_columns(pl.lit(None, pl.String).alias("segment"))
-    both = pl.concat([each, everyone.select(each.columns)]).filter(pl.col("n") >= ENOUGH)
-    kind = pl.Struct(dict.fromkeys(TOLD, pl.Float64()))
-    told = pl.struct("went", "n").map_elements(_interval, return_dtype=kind).alias("told")
-    return both.with_columns(told).unnest("told").sort("stage", "segment")
-
-
-def early_enough(limit: pl.Expr, as_of: date) -> pl.Expr:
-    """Whether an account came in so long ago that it has had the time to go on."""
-    return pl.col("entered_on") + pl.duration(days=limit) <= pl.lit(as_of)
-
-
-def _interval(row: dict[str, int]) -> dict[str, float]:
-    share = Share(row["went"], row["n"])
-    low, high = share.interval
-    return {"probability": share.value, "low": low, "high": high}
 
 
 def _with_odds(told: pl.DataFrame, odds: pl.DataFrame) -> pl.DataFrame:
