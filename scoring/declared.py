@@ -29,7 +29,8 @@ def read_declared(path: Path, kind: type[Content]) -> Content:
     except tomllib.TOMLDecodeError as error:
         raise DeclaredError(f"{path.name}: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        # A key that is spelled wrong is missing too, which says less.
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         where = ".".join(str(part) for part in first["loc"]) or "file"
         raise DeclaredError(
             f"{path.name}, line {line_of(text, first['loc'])}: {where}: {_reason(first, kind)}"
