@@ -28,7 +28,6 @@ COLUMNS: Columns = {
     **dict.fromkeys((*CATALOGUE, *MORE_NUMBERS), pl.Float64()),
     **dict.fromkeys((*TEXTS, *MORE_TEXTS), pl.String()),
 }
-SINCE = ("started_on", "first_value_on", "churned_on", "last_used_on")
 Id = r"^[a-z][a-z0-9_]{1,39}$"
 
 

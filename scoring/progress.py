@@ -22,7 +22,7 @@ def milestones_met(journeys: Journeys, table: pl.DataFrame, entered: pl.DataFram
     Returns:
         `account_id, journey, milestone`; the journey of a stage is the lifecycle's id.
     """
-    rows = _with_stage(table, entered)
+    rows = _with_stage(table, entered).lazy()
     parts = [
         rows.filter(who & journeys.holds(milestone.when)).select(
             "account_id", pl.lit(journey).alias("journey"), pl.lit(milestone.id).alias("milestone")
@@ -31,7 +31,7 @@ def milestones_met(journeys: Journeys, table: pl.DataFrame, entered: pl.DataFram
         for milestone in owner.milestones
         if milestone.when
     ]
-    return pl.concat(parts) if parts else pl.DataFrame(schema=MET)
+    return pl.concat(parts).collect() if parts else pl.DataFrame(schema=MET)
 
 
 def progress(
@@ -51,10 +51,10 @@ def progress(
         ones)`, blockers` (list of what the risks say)`, expected_exit, probability, low, high, basis`: the share of
         past accounts that went on in time with its 95 % interval, null without enough history.
     """
-    rows = _with_stage(table, entered)
-    had = _marks(met)
+    rows = _with_stage(table, entered).lazy()
+    had = _marks(met).lazy()
     parts = [_one(journeys, rows.filter(who), name, owner, had, as_of) for name, who, owner in _owners(journeys)]
-    told = pl.concat(parts)
+    told = pl.concat(parts).collect()
     return _with_odds(told, odds)
 
 
@@ -77,8 +77,8 @@ def _marks(met: pl.DataFrame) -> pl.DataFrame:
 
 
 def _one(
-    journeys: Journeys, rows: pl.DataFrame, name: str, owner: StageRule | DayJourney, had: pl.DataFrame, as_of: date
-) -> pl.DataFrame:
+    journeys: Journeys, rows: pl.LazyFrame, name: str, owner: StageRule | DayJourney, had: pl.LazyFrame, as_of: date
+) -> pl.LazyFrame:
     stage = owner if isinstance(owner, StageRule) else None
     length = stage.typical_days if stage else owner.days  # type: ignore[union-attr]
     since = (pl.lit(as_of) - pl.col("entered_on")).dt.total_days() if stage else pl.col("tenure_days").cast(pl.Int64)

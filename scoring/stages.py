@@ -48,7 +48,7 @@ def stage_of(journeys: Journeys, table: pl.DataFrame, before: pl.DataFrame) -> p
     rows = prepared(table).join(known, on="account_id", how="left", maintain_order="left")
     moves = list(_moves(journeys, [stage.name for stage in journeys.lifecycle.stages]))
     chosen = pl.coalesce(pl.when(move.who).then(pl.lit(n)) for n, move in enumerate(moves))
-    placed = rows.with_columns(chosen.alias("move"))
+    placed = rows.lazy().with_columns(chosen.alias("move")).collect()  # lazily, a rule is evaluated once for all moves
     stays = placed.filter(pl.col("move").is_null() & pl.col("before").is_not_null())
     parts = [_stay(stays)]
     for (number,), group in placed.filter(pl.col("move").is_not_null()).group_by("move"):

@@ -3,9 +3,9 @@
 from datetime import date
 
 import polars as pl
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
-from scoring.journeys import SINCE, Journeys
+from scoring.journeys import Journeys
 from scoring.progress import milestones_met
 from scoring.stages import FIRST, FORWARD, STAYS, passed, stage_of
 from storage.bulk import change_rows
@@ -15,8 +15,10 @@ from storage.queries import read_frame
 from tools.context import Context
 
 NEWEST = "journeys"  # the bookmark of the newest day that was followed
-OWN = ("id", "sub_segment", "stage", "started_on", "first_value_on")
+OWN = ("id", "sub_segment", "stage")
 LEFT = ("id", "industry", "segment", "plan", "status", "started_on", "churned_on")
+DATED = {"tenure_days": pl.Float64, "days_to_first_value": pl.Float64, "days_without_login": pl.Float64,
+         "churned_on": pl.Date}  # fmt: skip
 MILESTONE = ("account_id", "journey", "milestone")
 
 
@@ -41,8 +43,9 @@ def update_journeys(ctx: Context, session: Session, table: pl.DataFrame, as_of: 
     todo = rows if newest != as_of else rows.join(current, on="account_id", how="anti")
     staged = stage_of(journeys, todo, current.select("account_id", "stage"))
     written = _write(session, journeys, todo, staged, current, as_of, newest)
-    now = current_entries(session, journeys)
-    _keep_milestones(session, milestones_met(journeys, rows, now.select("account_id", "stage")), as_of)
+    others = current.select("account_id", "stage").join(staged, on="account_id", how="anti")
+    now = pl.concat([staged.select("account_id", "stage"), others])
+    _keep_milestones(session, milestones_met(journeys, rows, now), as_of)
     _keep_day(session, as_of)
     return written
 
@@ -66,23 +69,36 @@ def journey_table(
         account_id: only this account; left out, all of them.
     """
     mine = [] if account_id is None else [col(Account.id) == account_id]
-    own = read_frame(session, Account, OWN, *mine).rename({"id": "account_id", "stage": "stated_stage"})
+    told = or_(col(Account.sub_segment).is_not(None), col(Account.stage).is_not(None))
+    own = read_frame(session, Account, OWN, told, *mine).rename({"id": "account_id", "stage": "stated_stage"})
     gone = read_frame(session, Account, LEFT, col(Account.churned_on) <= as_of, *mine)
     lost = gone.rename({"id": "account_id"}).with_columns(
-        pl.lit("churned").alias("status"),
-        (pl.lit(as_of) - pl.col("started_on")).dt.total_days().alias("tenure_days"),
-        pl.col("churned_on").alias("last_used_on"),
+        pl.lit("churned").alias("status"), (pl.lit(as_of) - pl.col("started_on")).dt.total_days().alias("tenure_days")
     )
-    away = pl.duration(days=pl.col("days_without_login"))
-    known = table.with_columns(
-        pl.col("loss_probability").alias("churn_probability"),
-        (pl.lit(as_of) - away).cast(pl.Date).alias("last_used_on"),
+    both = pl.concat([table, lost], how="diagonal_relaxed").with_columns(
+        pl.col("loss_probability").alias("churn_probability")
     )
-    both = pl.concat([known, lost.drop("started_on")], how="diagonal_relaxed")
     stays = (pl.lit(as_of) - pl.col("entered_on")).dt.total_days().alias("days_in_stage")
     return both.join(own, on="account_id", how="left").join(
         current.select("account_id", stays), on="account_id", how="left"
     )
+
+
+def _dates(rows: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """`account_id` and the dates that `since` of a stage may name, as features tell them; null where they do not."""
+    rows = rows.with_columns(pl.lit(None, kind).alias(name) for name, kind in DATED.items() if name not in rows.columns)
+    tenure, value = pl.col("tenure_days").cast(pl.Int64), pl.col("days_to_first_value").cast(pl.Int64)
+    began = pl.lit(as_of) - pl.duration(days=tenure)
+    dates = {
+        "started_on": began,
+        # Without value yet, the feature is as long as the tenure.
+        "first_value_on": pl.when(value < tenure).then(began + pl.duration(days=value)),
+        "last_used_on": pl.coalesce(
+            "churned_on", pl.lit(as_of) - pl.duration(days=pl.col("days_without_login").cast(pl.Int64))
+        ),
+        "churned_on": pl.col("churned_on"),
+    }
+    return rows.select("account_id", *(told.cast(pl.Date).alias(name) for name, told in dates.items()))
 
 
 def _write(
@@ -117,9 +133,7 @@ def _dated(
     journeys: Journeys, moved: pl.DataFrame, rows: pl.DataFrame, as_of: date, newest: date | None
 ) -> pl.DataFrame:
     """Say when accounts came into their stages; for those that were not watched, by the best known date."""
-    there = rows.select("account_id", *(pl.col(n) if n in rows.columns else pl.lit(None, pl.Date).alias(n)
-                                        for n in SINCE))  # fmt: skip
-    dated = moved.join(there, on="account_id", how="left")
+    dated = moved.join(_dates(rows, as_of), on="account_id", how="left")
     first = pl.col("how") == FIRST
     seen = pl.col("started_on") > newest if newest else pl.lit(False)
     told = [(stage.name, stage.since) for stage in journeys.lifecycle.stages if stage.since]

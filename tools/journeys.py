@@ -20,7 +20,7 @@ from tools.context import Context
 from tools.facts import Fact, FactSheet, Result, day, plural
 from tools.journey_update import MILESTONE, current_entries, journey_table
 from tools.refresh import features_on
-from tools.stages import SOURCE, spoken, stage_entries
+from tools.stages import SOURCE, past_entries, spoken
 
 SHOWN = 3  # blockers and actions that the wording names
 
@@ -99,7 +99,7 @@ def journey_of(ctx: Context, account: str) -> JourneyCard:
             return JourneyCard(text, (), (row.id,), row, as_of=as_of)
         table = _described(ctx, session, found, row, current, as_of)
         met = read_frame(session, MilestoneMet, MILESTONE, col(MilestoneMet.account_id) == found.id)
-        odds = stage_odds(journeys, stage_entries(session, journeys, as_of, stage=current["stage"][0]), as_of)
+        odds = stage_odds(journeys, past_entries(session, journeys, as_of, stage=current["stage"][0]), as_of)
         history = _history(session, journeys, found)
     told = progress(journeys, table, current.drop("id"), met, odds, as_of)
     parts = tuple(_part(journeys, each, table) for each in told.iter_rows(named=True))

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
-from sqlalchemy import func
+from sqlalchemy import and_, func
 from sqlmodel import Session, col, select
 
 from scoring.experiments import Share
@@ -14,6 +14,7 @@ from scoring.journeys import Journeys, StageRule
 from scoring.predicates import did_you_mean
 from scoring.stages import PASSED
 from storage.models import Account, StageEntry
+from storage.queries import read_frame
 from tools.account_query import scored_day
 from tools.context import Context
 from tools.errors import UserError
@@ -245,22 +246,27 @@ def stage_rule(journeys: Journeys, words: str) -> StageRule:
     return journeys.lifecycle.stage(plain)
 
 
-def stage_entries(
-    session: Session, journeys: Journeys, as_of: date, stage: str | None = None, segment: str | None = None
-) -> pl.DataFrame:
+def stage_entries(session: Session, journeys: Journeys, as_of: date, segment: str | None = None) -> pl.DataFrame:
     """Return the entries of the last two years, and who is where now, with the columns of `ENTRIES`."""
-    columns = [getattr(Account if name == "segment" else StageEntry, name) for name in ENTRIES]
     recent = (col(StageEntry.entered_on) > as_of - timedelta(days=PAST_DAYS)) | col(StageEntry.left_on).is_(None)
-    statement = (
-        select(*columns)
-        .join(Account, col(Account.id) == col(StageEntry.account_id))
-        .where(col(StageEntry.journey) == journeys.lifecycle.id, recent, col(StageEntry.how) != PASSED)
-    )
-    if stage:  # of one stage only what its odds rest on
-        statement = statement.where(col(StageEntry.stage) == stage, col(StageEntry.inferred).is_(False))
+    return _entries(session, journeys, recent, segment)
+
+
+def past_entries(session: Session, journeys: Journeys, as_of: date, stage: str | None = None) -> pl.DataFrame:
+    """Return what the odds rest on: entries of the last two years that were seen, of a stage or of all."""
+    recent = col(StageEntry.entered_on) > as_of - timedelta(days=PAST_DAYS)
+    which = [col(StageEntry.stage) == stage] if stage else []
+    return _entries(session, journeys, and_(recent, col(StageEntry.inferred).is_(False), *which))
+
+
+def _entries(session: Session, journeys: Journeys, where: Any, segment: str | None = None) -> pl.DataFrame:
+    mine = (col(StageEntry.journey) == journeys.lifecycle.id, col(StageEntry.how) != PASSED, where)
+    rows = read_frame(session, StageEntry, [name for name in ENTRIES if name != "segment"], *mine)
+    those = [col(Account.id).in_(select(StageEntry.account_id).where(*mine))]
     if segment:
-        statement = statement.where(func.lower(Account.segment) == segment.lower())
-    return pl.DataFrame([tuple(row) for row in session.execute(statement)], schema=ENTRIES, orient="row")
+        those.append(func.lower(Account.segment) == segment.lower())
+    segments = read_frame(session, Account, ("id", "segment"), *those).rename({"id": "account_id"})
+    return rows.join(segments, on="account_id").select(list(ENTRIES))
 
 
 def spoken(name: str) -> str:

@@ -18,7 +18,7 @@ from tests.benchmarks.fleet import TODAY, build_fleet, open_fleet
 from tools import refresh
 from tools.journey_update import MILESTONE, current_entries, journey_table, update_journeys
 from tools.journeys import journey_of
-from tools.stages import accounts_in_stage, bottlenecks, stage_entries
+from tools.stages import accounts_in_stage, bottlenecks, past_entries
 
 ACCOUNTS = 100_000
 
@@ -47,7 +47,7 @@ def test_a_large_fleet_is_staged_and_progressed_within_five_seconds(
         current = current_entries(session, journeys)
         table = journey_table(session, given["table"], current, TODAY)
         met = read_frame(session, MilestoneMet, MILESTONE)
-        odds = stage_odds(journeys, stage_entries(session, journeys, TODAY), TODAY)
+        odds = stage_odds(journeys, past_entries(session, journeys, TODAY), TODAY)
         told = progress(journeys, table, current.drop("id"), met, odds, TODAY)
         took["progress"] = time.perf_counter() - began
         began = time.perf_counter()
@@ -57,8 +57,8 @@ def test_a_large_fleet_is_staged_and_progressed_within_five_seconds(
         placed = session.exec(select(func.count()).where(col(StageEntry.left_on).is_(None))).one()
     print(
         f"\n100,000 accounts: {placed:,} placed with {met.height:,} milestones in {took['first day']:.1f} s after "
-        f"scoring, {told.height:,} journeys measured in {took['progress']:.1f} s; the next day, with {moved:,} entries, "
-        f"in {took['next day']:.1f} s"
+        f"scoring, {told.height:,} journeys measured in {took['progress']:.1f} s; the next day, with "
+        f"{moved:,} entries, in {took['next day']:.1f} s"
     )
     assert placed > 0.9 * ACCOUNTS
     assert took["first day"] + took["progress"] <= 5
