@@ -262,7 +262,7 @@ def past_entries(session: Session, journeys: Journeys, as_of: date, stage: str |
 def _entries(session: Session, journeys: Journeys, where: Any, segment: str | None = None) -> pl.DataFrame:
     mine = (col(StageEntry.journey) == journeys.lifecycle.id, col(StageEntry.how) != PASSED, where)
     rows = read_frame(session, StageEntry, [name for name in ENTRIES if name != "segment"], *mine)
-    those = [col(Account.id).in_(select(StageEntry.account_id).where(*mine))]
+    those: list[Any] = [col(Account.id).in_(select(StageEntry.account_id).where(*mine))]
     if segment:
         those.append(func.lower(Account.segment) == segment.lower())
     segments = read_frame(session, Account, ("id", "segment"), *those).rename({"id": "account_id"})
