@@ -29,7 +29,8 @@ def read_declared(path: Path, kind: type[Content]) -> Content:
     except tomllib.TOMLDecodeError as error:
         raise DeclaredError(f"{path.name}: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        # A key that is spelled wrong is missing too, which says less.
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         where = ".".join(str(part) for part in first["loc"]) or "file"
         raise DeclaredError(
             f"{path.name}, line {line_of(text, first['loc'])}: {where}: {_reason(first, kind)}"
@@ -45,7 +46,7 @@ def line_of(text: str, place: Iterable[str | int]) -> int:
         heads = [n for n, line in enumerate(lines) if re.match(rf"\s*\[\[\s*{re.escape(str(parts[0]))}\s*\]\]", line)]
         start = heads[parts[1]] if parts[1] < len(heads) else 0
     names = [part for part in parts if isinstance(part, str)]
-    key = re.compile(rf"\s*{re.escape(names[-1])}\s*=") if names else re.compile("$^")
+    key = re.compile(rf"(?:\s*|.*[{{,]\s*){re.escape(names[-1])}\s*=") if names else re.compile("$^")
     return 1 + next((n for n in range(start, len(lines)) if key.match(lines[n])), start)
 
 

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from knowledge.documents import Library, library
 from scoring.declared import DeclaredError
 from scoring.expansion.offers import OFFERS, Rules, load_rules
+from scoring.journeys import JOURNEYS, Journeys, load_journeys
 from scoring.scorecard import Scorecards
 from storage.database import Database
 from storage.models import Role, User
@@ -50,6 +51,12 @@ def _offers(file: Path, changed: int) -> Rules:
     return load_rules(file)
 
 
+@lru_cache(maxsize=64)
+def _journeys(folder: Path, changed: tuple[tuple[str, int], ...]) -> Journeys:
+    """The journeys of a folder; `changed` makes them be read again."""
+    return load_journeys(folder)
+
+
 @dataclass(frozen=True)
 class Context:
     """The surroundings of one call. Time is a parameter: nothing below reads a clock of its own."""
@@ -64,6 +71,7 @@ class Context:
     time_zone: str = "UTC"
     offers_file: Path = OFFERS
     knowledge: KnowledgeBase | None = None
+    journeys_folder: Path = JOURNEYS
 
     @property
     def offers(self) -> Rules:
@@ -80,6 +88,19 @@ class Context:
     def library(self) -> Library:
         """Return plays, case studies, articles and templates: the bundled ones and the team's own."""
         return self.knowledge.library() if self.knowledge else library()
+
+    @property
+    def journeys(self) -> Journeys:
+        """The workspace's journeys.
+
+        Raises:
+            UserError: a file cannot be used; the message says where and why.
+        """
+        try:
+            files = sorted(self.journeys_folder.glob("*.toml"))
+            return _journeys(self.journeys_folder, tuple((file.name, file.stat().st_mtime_ns) for file in files))
+        except (DeclaredError, OSError) as error:
+            raise UserError(f"The journeys cannot be read: {error}") from error
 
     def session(self) -> Session:
         """Open a session that sees this workspace only."""

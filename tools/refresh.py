@@ -28,6 +28,7 @@ from storage.queries import read_frame
 from tools.context import Context
 from tools.errors import UserError
 from tools.forecasts import growth_chances, store_forecasts
+from tools.journey_update import update_journeys
 from tools.mentions import scan_mentions
 from tools.opportunities import update_opportunities
 from tools.signals import update_signals
@@ -109,6 +110,7 @@ def score_day(ctx: Context, usage: Any, as_of: date, signals: bool = True) -> in
             table = with_scores(session, features, pl.concat(stored), as_of)
             update_signals(ctx, session, as_of, table, declared_signals(), source_of=SOURCE_OF, freshness=fresh)
             _offer(ctx, session, table, measured, as_of)
+            _follow(ctx, session, table, as_of)
         session.commit()
     return features.height
 
@@ -119,6 +121,14 @@ def _offer(ctx: Context, session: Session, table: pl.DataFrame, measured: pl.Dat
         update_opportunities(ctx, session, table, as_of, growth_chances(session, measured))
     except UserError as error:
         log.error("no_opportunities", reason=str(error))
+
+
+def _follow(ctx: Context, session: Session, table: pl.DataFrame, as_of: date) -> None:
+    """Follow accounts on their journeys; a journey that cannot be read stops nothing else."""
+    try:
+        update_journeys(ctx, session, table, as_of)
+    except UserError as error:
+        log.error("no_journeys", reason=str(error))
 
 
 def _read_at_once(

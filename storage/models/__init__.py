@@ -13,6 +13,7 @@ from storage.models.accounts import (
 from storage.models.activity import Interaction, Invoice, ServiceRecord, SurveyResponse, Ticket
 from storage.models.base import ImportedRow, UtcDateTime, WorkspaceRow
 from storage.models.growth import Opportunity, OpportunityState, PremiumTrial, TrialState
+from storage.models.lifecycle import MilestoneMet, StageEntry
 from storage.models.operations import (
     Audit,
     ConversationTurn,
@@ -65,6 +66,7 @@ __all__ = [
     "Invoice",
     "JobPeriod",
     "Mention",
+    "MilestoneMet",
     "ModelVersion",
     "Opportunity",
     "OpportunityState",
@@ -84,6 +86,7 @@ __all__ = [
     "SlackInstallation",
     "SlackMessage",
     "Snapshot",
+    "StageEntry",
     "StakeholderChange",
     "StepState",
     "Subscription",
