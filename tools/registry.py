@@ -11,12 +11,14 @@ from tools.expansion import account_opportunities, find_opportunities
 from tools.facts import Result
 from tools.hours import best_hours
 from tools.insights import explain_health
+from tools.journeys import journey_of
 from tools.knowledge import search_knowledge
 from tools.leaving import who_leaves
 from tools.play_lists import account_plays, list_plays, play_outcomes
 from tools.portfolio import portfolio_summary
 from tools.proposals import draft_proposal, price_advice
 from tools.recommend import recommend
+from tools.stages import bottlenecks
 from tools.tasks import list_tasks
 from tools.trials import list_trials
 from tools.value import account_value, value_by_segment
@@ -376,6 +378,29 @@ TOOLS: tuple[Tool, ...] = (
             "my to-do list",
             "open tasks of Dana",
             "what do I have to do today?",
+        ),
+    ),
+    Tool(
+        journey_of,
+        (
+            "where is Acme on its journey?",
+            "which stage is Acme in?",
+            "how far is the onboarding of Acme?",
+            "what blocks Acme on its journey?",
+            "journey of Acme",
+            "has Acme reached its milestones?",
+            "is the onboarding of Acme late?",
+        ),
+    ),
+    Tool(
+        bottlenecks,
+        (
+            "where do accounts stall?",
+            "bottlenecks of the journey",
+            "which stage takes the longest?",
+            "how many accounts are in each stage?",
+            "conversion from stage to stage",
+            "where do we lose time in onboarding?",
         ),
     ),
 )

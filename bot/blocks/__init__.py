@@ -16,6 +16,7 @@ from bot.blocks.expansion import (
     value_card,
     value_report,
 )
+from bot.blocks.journeys import bottlenecks, journey_card, stage_list
 from bot.blocks.knowledge import passages
 from bot.blocks.parts import Block, escape, section
 from bot.blocks.plays import account_plays, next_best, outcomes, play_list, task_list
@@ -27,12 +28,14 @@ from tools.expansion import GrowthCard, OpportunityList
 from tools.facts import Result
 from tools.hours import Hours
 from tools.insights import HealthCard
+from tools.journeys import JourneyCard
 from tools.knowledge import Passages
 from tools.leaving import LeavingList
 from tools.play_lists import AccountPlays, Outcomes, PlayList
 from tools.portfolio import PortfolioSummary
 from tools.proposals import Pricing
 from tools.recommend import NextBest
+from tools.stages import Bottlenecks, StageList
 from tools.tasks import TaskList
 from tools.trials import TrialReport
 from tools.value import ValueCard, ValueReport
@@ -53,6 +56,9 @@ _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
     Hours: hours_list,
     Passages: passages,
     NextBest: next_best,
+    JourneyCard: journey_card,
+    Bottlenecks: bottlenecks,
+    StageList: stage_list,
     AccountPlays: account_plays,
     PlayList: play_list,
     Outcomes: outcomes,

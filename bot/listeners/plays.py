@@ -6,12 +6,14 @@ from typing import Any
 from slack_bolt import App
 
 from bot import jobs
+from bot.blocks import result_blocks
 from bot.listeners.accounts import account_key
 from bot.listeners.common import person, put_press, say_only_to
 from bot.runtime import Tend
 from bot.work import Item
 from tools.context import Context
 from tools.play_control import enrol, pause, resume, stop_run
+from tools.recommend import recommend
 from tools.tasks import finish_task
 
 BY_BUTTON = "by button"
@@ -25,7 +27,7 @@ ACTS: dict[str, Callable[[Context, dict[str, Any]], str]] = {
 
 
 def register(app: App) -> None:
-    for name in ACTS:
+    for name in (*ACTS, "recommend"):
         app.action(name)(_listener(name))
 
 
@@ -48,4 +50,20 @@ def _handler(name: str) -> Callable[[Tend, Item], None]:
     return handle
 
 
-HANDLERS = {name: _handler(name) for name in ACTS}
+def show_next_best(tend: Tend, item: Item) -> None:
+    """Say in the thread what to do about an account."""
+    ctx = person(tend, item)
+    if ctx is None:
+        return
+    found = recommend(ctx, account_key(ctx, item.payload["account"]))
+    tend.messenger.post_once(
+        ctx,
+        f"recommend:{item.key}",
+        item.payload["channel"],
+        found.text,
+        result_blocks(found),
+        thread_ts=item.payload.get("thread_ts"),
+    )
+
+
+HANDLERS = {**{name: _handler(name) for name in ACTS}, "recommend": show_next_best}
