@@ -174,36 +174,38 @@ def _invoices(rng: np.random.Generator, accounts: int, n: int) -> pl.DataFrame:
 def score_once(folder: Path) -> dict[str, float]:
     """Score the last day with nothing stored before, and say how long it took and what it wrote.
 
-    The opportunities, which follow the scores, are timed apart.
+    Opportunities and journeys, which follow the scores, are timed apart.
     """
     from tools import refresh
 
-    apart = 0.0
-    update = refresh.update_opportunities
+    apart = {"opportunity": 0.0, "journey": 0.0}
 
-    def timed(*given: Any) -> int:
-        nonlocal apart
-        began = time.perf_counter()
-        found = update(*given)
-        apart += time.perf_counter() - began
-        return found
+    def timed(name: str, update: Any) -> Any:
+        def run(*given: Any) -> Any:
+            began = time.perf_counter()
+            found = update(*given)
+            apart[name] += time.perf_counter() - began
+            return found
 
-    refresh.update_opportunities = timed
+        return run
+
+    refresh.update_opportunities = timed("opportunity", refresh.update_opportunities)
+    refresh.update_journeys = timed("journey", refresh.update_journeys)
     connection = sqlite3.connect(folder / "tend.db")
-    for table in ("snapshot", "scoring_run", "signal", "bookmark", "opportunity"):
+    for table in ("snapshot", "scoring_run", "signal", "bookmark", "opportunity", "stage_entry", "milestone"):
         connection.execute(f"DELETE FROM {table}")
     connection.commit()
     ctx = open_fleet(folder).context()
     started = time.perf_counter()
     refresh.score_day(ctx, ctx.usage.table("main"), TODAY)
-    seconds = time.perf_counter() - started - apart
+    seconds = time.perf_counter() - started - sum(apart.values())
     written = {
         f"{t}s": float(connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0])
         for t in ("snapshot", "signal", "opportunity")
     }
     return {
         "seconds": seconds,
-        "opportunity seconds": apart,
+        **{f"{name} seconds": each for name, each in apart.items()},
         "gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
         **written,
     }
