@@ -16,6 +16,7 @@ from bot.messages import Messenger
 from bot.settings import Settings
 from bot.work import Queue
 from scoring.expansion.offers import OFFERS
+from scoring.journeys import JOURNEYS
 from scoring.scorecard import Scorecards
 from storage.database import Database
 from storage.models import Workspace
@@ -62,7 +63,13 @@ class Core:
             time_zone=zone,
             offers_file=self._offers_file(workspace_id),
             knowledge=self.knowledge,
+            journeys_folder=self._journeys_folder(),
         )
+
+    def _journeys_folder(self) -> Path:
+        """The installation's own journeys, or those that come along."""
+        own = self.settings.data_dir / "journeys"
+        return own if own.is_dir() else JOURNEYS
 
     def _offers_file(self, workspace_id: str) -> Path:
         """The workspace's own offers, those of the whole installation, or the sample."""

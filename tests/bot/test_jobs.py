@@ -18,10 +18,21 @@ from bot.local.server import Channel, LocalWorkspace, Person
 from bot.messages import Messenger
 from bot.settings import Settings
 from storage.database import insert_rows
-from storage.models import Digest, DigestSubscription, DraftState, JobPeriod, ScoringRun, Snapshot, WorkState
+from storage.models import (
+    Digest,
+    DigestSubscription,
+    Draft,
+    DraftState,
+    JobPeriod,
+    PremiumTrial,
+    ScoringRun,
+    Snapshot,
+    User,
+    WorkState,
+)
 from tests.tools.portfolio import TODAY, ago
 from tests.tools.portfolio import run as scoring_run
-from tools import approvals, digests
+from tools import approvals, digests, trials
 from tools.context import Context
 from tools.drafts import draft_outreach
 from tools.errors import UserError
@@ -102,6 +113,45 @@ def test_a_period_runs_once_when_threads_race_for_it(ctx: Context, only: Any) ->
         thread.join()
     assert ran == [1]
     assert (period(ctx).state, period(ctx).attempts) == (WorkState.DONE, 1)
+
+
+def known_to_slack(ctx: Context) -> None:
+    with ctx.session() as session:
+        session.execute(update(User).where(User.email == "dana@team.example").values(slack_id="U0DANA"))  # type: ignore[arg-type]
+        session.commit()
+
+
+def test_a_draft_of_a_play_reaches_the_owner_once(office: Any, ctx: Context) -> None:
+    known_to_slack(ctx)
+    own, asked = draft_outreach(ctx, "Acme Group", "check_in"), draft_outreach(ctx, "Acme Group", "risk")
+    with ctx.session() as session:
+        session.execute(update(Draft).where(Draft.id == own.id).values(origin="play:usage_halved"))  # type: ignore[arg-type]
+        session.commit()
+    assert jobs.tell_of_drafts(office, ctx) == 1
+    assert jobs.tell_of_drafts(office, ctx) == 0
+    channel = office.client.conversations_open(users="U0DANA")["channel"]["id"]
+    assert office.posts(channel) == [own.text]
+    assert asked.text not in office.posts(channel)
+
+
+def test_an_owner_whom_slack_does_not_know_is_not_written_to(office: Any, ctx: Context) -> None:
+    own = draft_outreach(ctx, "Acme Group", "check_in")
+    with ctx.session() as session:
+        session.execute(update(Draft).where(Draft.id == own.id).values(origin="play:usage_halved"))  # type: ignore[arg-type]
+        session.commit()
+    assert jobs.tell_of_drafts(office, ctx) == 0
+
+
+def test_news_of_a_trial_reach_the_owner_once(office: Any, ctx: Context, clock: Any) -> None:
+    known_to_slack(ctx)
+    trials.start_trial(ctx, "Acme Dental", "Premium trial")
+    with ctx.session() as session:
+        session.execute(update(PremiumTrial).values(ends_on=ago(0)))
+        session.commit()
+    assert jobs.measure_trials(office, ctx) == {"news": 1}
+    assert jobs.measure_trials(office, ctx) == {"news": 0}
+    channel = office.client.conversations_open(users="U0DANA")["channel"]["id"]
+    assert office.posts(channel) == ["The premium trial of Acme Dental has ended (use not known)."]
 
 
 def test_the_next_period_runs_again(ctx: Context, only: Any, clock: Any) -> None:
