@@ -2,7 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -10,13 +10,14 @@ import polars as pl
 from sqlmodel import func, select
 
 from scoring.churn.backtest import HORIZONS, JUDGED, Backtest, backtest
-from scoring.churn.evaluation import paired_difference
+from scoring.churn.evaluation import HorizonRecord, horizon_record, paired_difference
 from scoring.churn.model import ChurnModel
 from scoring.churn.periods import account_periods, outcomes_known_until
 from scoring.churn.training import TooLittleDataError, fit_churn
 from scoring.churn.trees import PARAMETERS
 from storage.models import ModelVersion
 from tools.context import Context
+from tools.errors import UserError
 from tools.facts import FactSheet, Result, day
 from tools.forecasts import CHALLENGER, CHAMPION, CHURN, RETIRED, champion, read_model, store_forecasts
 from tools.honesty import interval
@@ -109,11 +110,32 @@ def backtest_report(
         )
     except TooLittleDataError as error:
         return _nothing(str(error), known.until)
+    result = replace(result, records=(*result.records, *_previous(ctx, known, horizons)))
     why = result.no_signal
     sheet = FactSheet(known.until)
     _add_facts(sheet, result)
     text = _no_signal_words(why) if why else " ".join(_sentences(result))
     return BacktestReport(text=text, facts=tuple(sheet), result=result, no_signal=why, as_of=known.until)
+
+
+def _previous(ctx: Context, history: History, horizons: Sequence[tuple[int, int]]) -> tuple[HorizonRecord, ...]:
+    """The record of the model in use on the days since it was trained; empty without one, or without such days."""
+    with ctx.session() as session:
+        version = champion(session)
+    later = history.rows.filter(pl.col("day") > version.data_until) if version else history.rows.clear()
+    if version is None or later.is_empty():
+        return ()
+    try:
+        model = read_model(version)
+    except UserError:  # it says so wherever it would forecast
+        return ()
+    rows = _judged(later, {}, history)
+    days = sorted({day for window in horizons for day in window})
+    stay = dict(zip(days, model.survival(later, days).T, strict=True))
+    return tuple(
+        horizon_record(rows.with_columns(pl.Series("previous", 1 - stay[b] / stay[a])), "previous", a, b, True)
+        for a, b in horizons
+    )
 
 
 def train(ctx: Context, progress: Progress = no_progress, history: History | None = None) -> Training:

@@ -22,6 +22,7 @@ from bot.blocks.accounts import line
 from bot.local.limits import message_blocks
 from bot.runtime import Core
 from scoring.churn import training
+from scoring.churn.backtest import HORIZONS
 from scoring.risk import load_risk
 from storage.models import Account, ModelVersion, Prediction
 from tests.tools import leavers
@@ -34,7 +35,7 @@ from tools.forecasts import CHAMPION, RETIRED, model_versions, read_model, store
 from tools.leaving import keeping_value, who_leaves
 from tools.model_card import model_card
 from tools.refresh import features_on, refresh
-from tools.training import learning_history, train
+from tools.training import backtest_report, learning_history, train
 
 FADED = "L40"  # the first account that is still there
 FORECASTS = ("within_30", "within_60", "within_90")
@@ -262,6 +263,23 @@ def test_the_model_card_names_inputs_that_have_moved_since_training(trained: Cor
     assert model.drift(moved)[name] > usual[name] + 1
     assert set(model.drift(table.clear()).values()) == {0.0}
     assert "inputs" in calm
+
+
+def test_the_model_in_use_stands_in_the_table_with_its_record_since_it_was_trained(trained: Core) -> None:
+    ctx = trained.context()
+    with enough():
+        assert not any(r.forecaster == "previous" for r in backtest_report(ctx).result.records)  # no day since
+        with ctx.session() as session:
+            version = session.exec(select(ModelVersion)).one()
+            version.data_until = TODAY - timedelta(days=150)
+            session.add(version)
+            session.commit()
+        told = [r for r in backtest_report(ctx).result.records if r.forecaster == "previous"]
+    assert {(r.first, r.last) for r in told} == set(HORIZONS)
+    within = next(r for r in told if (r.first, r.last) == (0, 60))
+    assert within.rows > 0
+    assert within.auc is not None
+    assert within.auc.value > 0.8
 
 
 def test_who_leaves_adds_up_and_orders_by_probability_or_worth(trained: Core) -> None:
