@@ -18,7 +18,7 @@ serve: $(READY)  ## run against a real Slack workspace with the settings of the 
 	@$(PY) -m bot serve
 
 test: $(READY)  ## all tests
-	@$(PY) -m pytest -q tests --ignore=tests/benchmarks
+	@$(PY) -m pytest -q -n 2 --dist loadfile tests --ignore=tests/benchmarks
 
 lint: $(READY)  ## ruff (style and format) and mypy (types)
 	@$(PY) -m ruff check .
