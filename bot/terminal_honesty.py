@@ -50,7 +50,8 @@ def show_fit(out: Console, result: FitResult, file: Path | None) -> None:
         out.print("Nothing was changed. Run it with --adopt to keep these weights as a scorecard.", markup=False)
         return
     choose = f"python -m bot scorecards --use {result.card.id}"
-    out.print(f"Written to {file}. To use it: {choose} [--segment SEGMENT]; restart a running Tend.", markup=False)
+    said = f"Written to {file}. To use it: {choose} [--segment SEGMENT]; restart a running Tend."
+    out.print(said, markup=False, soft_wrap=True)  # a command must stay in one piece
 
 
 def show_scorecards(out: Console, found: ScorecardList, done: str | None) -> None:

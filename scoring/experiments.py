@@ -40,7 +40,9 @@ class Share:
         spread = Z**2 / self.of
         middle = (self.value + spread / 2) / (1 + spread)
         half = Z / (1 + spread) * math.sqrt(self.value * (1 - self.value) / self.of + spread / (4 * self.of))
-        return max(0.0, middle - half), min(1.0, middle + half)
+        # At the ends the interval touches them exactly; the formula's rounding may miss by a hair.
+        low = 0.0 if self.reached == 0 else max(0.0, middle - half)
+        return low, 1.0 if self.reached == self.of else min(1.0, middle + half)
 
 
 @dataclass(frozen=True)
