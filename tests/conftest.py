@@ -17,6 +17,7 @@ from tests.tools import leavers, portfolio
 from tools.context import Context
 
 os.environ.setdefault("TRAIN_WEEKLY", "false")  # it takes minutes; the tests of training ask for it
+os.environ.setdefault("COLUMNS", "120")  # of the terminal that commands print to, wherever the tests run
 settings.register_profile("tend", deadline=None)  # a busy machine is no defect
 settings.load_profile("tend")
 __all__ = ["empty_postgres", "postgres", "postgres_url"]
