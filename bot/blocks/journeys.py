@@ -39,8 +39,6 @@ def _part(part: JourneyProgress) -> str:
     for mark, names in ((":white_check_mark:", part.met), (":warning: late:", part.late), ("▫ open:", part.open)):
         if names:
             lines.append(f"{mark} {escape('; '.join(names[:NAMED]))}")
-    if part.actions:
-        lines.append(f"→ {escape('; '.join(advice.says for advice in part.actions[:2]))}")
     if part.blockers:
         lines.append(f":no_entry_sign: in the way: {escape('; '.join(part.blockers[:NAMED]))}")
     return "\n".join(lines)
