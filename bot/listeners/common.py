@@ -5,10 +5,12 @@ from typing import Any
 
 from slack_sdk.errors import SlackApiError
 
+from bot.blocks import result_blocks
 from bot.runtime import Tend
 from bot.work import Item
 from tools.context import Context
 from tools.errors import NotAllowedError
+from tools.facts import Result
 
 
 def origin(body: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +75,18 @@ def say_only_to(tend: Tend, ctx: Context, payload: dict[str, Any], text: str) ->
             raise
         target = client.conversations_open(users=payload["user"])["channel"]["id"]
         client.chat_postMessage(channel=target, text=text)
+
+
+def post_result(tend: Tend, ctx: Context, item: Item, name: str, found: Result) -> None:
+    """Post what a press asked for into its thread, once."""
+    tend.messenger.post_once(
+        ctx,
+        f"{name}:{item.key}",
+        item.payload["channel"],
+        found.text,
+        result_blocks(found),
+        thread_ts=item.payload.get("thread_ts"),
+    )
 
 
 def _thread_in_dm(payload: dict[str, Any]) -> str | None:

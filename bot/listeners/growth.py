@@ -4,10 +4,9 @@ from typing import Any
 
 from slack_bolt import App
 
-from bot.blocks import result_blocks
 from bot.cards import post_draft
 from bot.listeners.accounts import account_key, direct_messages
-from bot.listeners.common import person, put_press, say_only_to
+from bot.listeners.common import person, post_result, put_press, say_only_to
 from bot.runtime import Tend
 from bot.work import Item
 from tools.expansion import account_opportunities
@@ -68,14 +67,7 @@ def grow(tend: Tend, item: Item) -> None:
     if ctx is None:
         return
     found = account_opportunities(ctx, account_key(ctx, item.payload["account"]))
-    tend.messenger.post_once(
-        ctx,
-        f"grow:{item.key}",
-        item.payload["channel"],
-        found.text,
-        result_blocks(found),
-        thread_ts=item.payload.get("thread_ts"),
-    )
+    post_result(tend, ctx, item, "grow", found)
 
 
 HANDLERS = {"draft_offer": draft_offer, "settle_offer": settle_offer, "settle_trial": end_trial, "grow": grow}

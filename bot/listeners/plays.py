@@ -6,9 +6,8 @@ from typing import Any
 from slack_bolt import App
 
 from bot import jobs
-from bot.blocks import result_blocks
 from bot.listeners.accounts import account_key
-from bot.listeners.common import person, put_press, say_only_to
+from bot.listeners.common import person, post_result, put_press, say_only_to
 from bot.runtime import Tend
 from bot.work import Item
 from tools.context import Context
@@ -56,14 +55,7 @@ def show_next_best(tend: Tend, item: Item) -> None:
     if ctx is None:
         return
     found = recommend(ctx, account_key(ctx, item.payload["account"]))
-    tend.messenger.post_once(
-        ctx,
-        f"recommend:{item.key}",
-        item.payload["channel"],
-        found.text,
-        result_blocks(found),
-        thread_ts=item.payload.get("thread_ts"),
-    )
+    post_result(tend, ctx, item, "recommend", found)
 
 
 HANDLERS = {**{name: _handler(name) for name in ACTS}, "recommend": show_next_best}
