@@ -78,6 +78,15 @@ def _templates(settings: Settings) -> str:
     return f"{len(templates())} message templates, {len(observations())} observations"
 
 
+def _library(settings: Settings) -> str:
+    from tools.knowledge_base import KnowledgeBase
+
+    found = KnowledgeBase(settings.data_dir).library()
+    if found.errors:
+        raise ValueError("; ".join(found.errors[:5]))
+    return f"{len(found.plays)} plays, {len(found.cases)} case studies, {len(found.articles)} articles"
+
+
 def _slack(settings: Settings) -> str:
     from bot.app import slack_client
 
@@ -120,6 +129,7 @@ _CHECKS: tuple[_Check, ...] = (
     ("accounts", _accounts, "Import some: python -m bot import FOLDER, or try make demo.", False),
     ("usage", _usage, "Import a usage file, or point USAGE_URL to your warehouse.", True),
     ("templates", _templates, "A file in knowledge/templates is broken: the message names it.", False),
+    ("library", _library, "Mend the file named here; `python -m bot knowledge check` names all.", False),
     ("index", _embedding, "The files in knowledge/embedding are missing or damaged: check out again.", False),
     (
         "Slack",

@@ -64,6 +64,8 @@ class Core:
             offers_file=self._offers_file(workspace_id),
             knowledge=self.knowledge,
             journeys_folder=self._journeys_folder(),
+            automatic=self.settings.automatic_plays,
+            duties=self.settings.duties,
         )
 
     def _journeys_folder(self) -> Path:

@@ -64,6 +64,15 @@ class Settings(BaseSettings):
         False,
         description="Whether plays start by themselves where their triggers hold; otherwise colleagues start them",
     )
+    automatic_plays: frozenset[str] = Field(
+        frozenset(),
+        description='Plays, or steps as `play/step`, whose messages need no approval: `["nudge", "trial/tips"]`; '
+        "what is of high risk always does",
+    )
+    duties: dict[str, str] = Field(
+        {},
+        description='Who does the tasks of a duty, by email: `{"executive": "…", "support": "…"}`; default the owner',
+    )
     smtp_url: SecretStr | None = Field(
         None, description="Mail server, `smtp://user:password@host:587` (STARTTLS) or `smtps://…`"
     )
@@ -116,6 +125,6 @@ def settings_table() -> str:
     """Return the settings as a Markdown table, for the README."""
     lines = ["| setting | default | what it is |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{field.default}`"
+        default = f"`{field.default}`" if field.default not in (None, {}, frozenset()) else ""
         lines.append(f"| `{name.upper()}` | {default} | {field.description} |")
     return "\n".join(lines)

@@ -89,6 +89,7 @@ class Template(Document):
         roles: contacts to write to, the first that is there.
         observations: which observations it may use, in order of preference.
         most: how many observations it says at most.
+        high_risk: it speaks for the top, of offers or terms, or to somebody who has left: never without a person.
         examples: requests that it answers; without any only plays use it.
     """
 
@@ -98,6 +99,7 @@ class Template(Document):
     roles: tuple[str, ...] = Field(min_length=1)
     observations: tuple[str, ...] = Field(min_length=2)
     most: int = Field(default=3, ge=2)
+    high_risk: bool = False
     subject: str = ""
 
     @model_validator(mode="after")
@@ -131,6 +133,7 @@ class Step(Strict):
     Args:
         after: time from the play's start; `wd` counts working days.
         template: the message, for a channel that reaches a customer; `variants` name others to compare with it.
+        times: other delays to compare with `after`, by variant.
         text: what a colleague does, for the other channels.
         when: a predicate, or a level of use, that has to hold when the step is due.
     """
@@ -143,6 +146,7 @@ class Step(Strict):
     text: str | None = None
     when: Annotated[str, AfterValidator(_level_or_sql)] | None = None
     variants: dict[str, str] = {}
+    times: dict[str, Delay] = {}
     goal: str
 
     @model_validator(mode="after")
@@ -166,6 +170,16 @@ class Step(Strict):
         return amount * _HOURS[unit]
 
     @property
+    def arms(self) -> set[str]:
+        """The variants that it has besides the standard one."""
+        return {*self.variants, *self.times}
+
+    def of(self, variant: str) -> "Step":
+        """The step as an account of this variant gets it."""
+        changed = {"after": self.times.get(variant, self.after), "template": self.variants.get(variant, self.template)}
+        return self.model_copy(update=changed)
+
+    @property
     def templates(self) -> tuple[str, ...]:
         """Every template that the step may send."""
         return tuple(filter(None, (self.template, *self.variants.values())))
@@ -182,7 +196,6 @@ class Play(Document):
         goal_within_days: how long after the start the goal still counts.
         cool_down_days: how long after its start it does not start again for the same account.
         holdout: share of accounts that receive nothing, so that its effect can be measured.
-        automatic: whether its messages go out without an approval.
     """
 
     kind: Literal["play"]
@@ -195,15 +208,17 @@ class Play(Document):
     stop: tuple[Literal["goal_met", "reply", "opt_out", "left_audience", "person"], ...] = Field(min_length=1)
     cool_down_days: int = Field(ge=1)
     holdout: float = Field(default=0, ge=0, le=0.5)
-    automatic: bool = False
     steps: tuple[Step, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _it_can_run(self) -> "Play":
         names = [step.id for step in self.steps]
-        for step, before in zip(self.steps[1:], self.steps, strict=False):
-            if step.hours < before.hours:
-                raise ValueError(f"step '{step.id}' is due before '{before.id}': write the steps in order of time")
+        for variant in ("", *sorted({arm for step in self.steps for arm in step.arms})):
+            steps = [step.of(variant) for step in self.steps]
+            for step, before in zip(steps[1:], steps, strict=False):
+                if step.hours < before.hours:
+                    where = f"'{before.id}'{f' in the variant {variant}' if variant else ''}"
+                    raise ValueError(f"step '{step.id}' is due before {where}: write the steps in order of time")
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two steps are called '{min(twice)}'")
         if strange := {step.when for step in self.steps if step.when in LEVELS} - set(self.trigger.branch):

@@ -28,12 +28,14 @@ class Limits:
         starts_per_owner: plays that start for one owner's accounts on one day, those for the hold-out included.
         grace: how long after its last step and its goal's time a run may still wait for its turn.
         time_zone: the workspace's, which also stands in where a contact's own is not known.
+        harmful: plays that did worse than doing nothing; they start no more.
     """
 
     between_plays: timedelta = timedelta(hours=24)
     starts_per_owner: int = 5
     grace: timedelta = timedelta(days=14)
     time_zone: str = "UTC"
+    harmful: frozenset[str] = frozenset()
 
     def today(self, now: datetime) -> date:
         """The date in the workspace's time zone."""
@@ -42,7 +44,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Run:
-    """A play at an account, with the play as it was when it started.
+    """A play at an account, with the play as it was when it started, its variant's texts and times in place.
 
     Args:
         state: running, paused, held_out, or finished or stopped while its goal still counts.
@@ -155,8 +157,15 @@ def assigned(play: Play, account: str) -> str:
     """
     if _share(f"{play.id}:{account}") < play.holdout:
         return HELD_OUT
-    arms = (STANDARD, *sorted({name for step in play.steps for name in step.variants}))
+    arms = (STANDARD, *sorted({name for step in play.steps for name in step.arms}))
     return arms[int(_share(f"{play.id}:{account}:variant") * len(arms))]
+
+
+def of_variant(play: Play, variant: str) -> Play:
+    """Return the play with the texts and times of one variant."""
+    if not any(variant in step.arms for step in play.steps):
+        return play
+    return play.model_copy(update={"steps": tuple(step.of(variant) for step in play.steps)})
 
 
 def _share(text: str) -> float:

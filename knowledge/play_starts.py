@@ -97,6 +97,8 @@ def _obstacle(now: datetime, limits: Limits) -> pl.Expr:
     return (
         pl.when(pl.col("state") == HELD_OUT)
         .then(pl.lit("hold-out: it receives nothing of this play, so that the play's effect can be measured"))
+        .when(pl.col("play").is_in(sorted(limits.harmful)))
+        .then(pl.lit("it did worse than doing nothing, against its hold-out: it starts by hand only"))
         .when(pl.col("state").is_not_null())
         .then(pl.format("already {} since {}", "state", pl.col("since").dt.strftime(DAY)))
         .when(again > _plain(now))

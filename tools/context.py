@@ -1,7 +1,7 @@
 """What every use case is given: the workspace, who asks, the stores, and the time."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -72,6 +72,8 @@ class Context:
     offers_file: Path = OFFERS
     knowledge: KnowledgeBase | None = None
     journeys_folder: Path = JOURNEYS
+    automatic: frozenset[str] = frozenset()  # plays, or steps as `play/step`, whose messages need no approval
+    duties: Mapping[str, str] = field(default_factory=dict)  # who does the steps of a duty, by email
 
     @property
     def offers(self) -> Rules:

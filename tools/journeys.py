@@ -31,6 +31,7 @@ class JourneyProgress:
 
     Args:
         completion: share of the milestones that are met; None where a colleague alone can tell.
+        to_tell: id and title of open milestones that a colleague alone can tell.
         day: days since the entry into the stage, or since the first day.
     """
 
@@ -44,6 +45,7 @@ class JourneyProgress:
     blockers: tuple[str, ...]
     expected_exit: date
     actions: tuple[Advice, ...]
+    to_tell: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,7 @@ def _part(journeys: Journeys, told: dict[str, Any], table: pl.DataFrame) -> Jour
         blockers=tuple(told["blockers"]),
         expected_exit=told["expected_exit"],
         actions=next_actions(journeys, owner, table),
+        to_tell=tuple((m.id, m.title) for m in owner.milestones if m.manual and m.id in told["open"]),
     )
 
 

@@ -12,6 +12,7 @@ from tools.context import Context
 from tools.errors import UserError
 from tools.facts import FactSheet, Result, day, plural
 from tools.knowledge_base import Indexed
+from tools.stages import stage_now
 
 Kind = Literal["play", "case_study", "article", "document"]
 LIKE_ENOUGH = 0.5  # similarity of the best passage: below, nothing that is there speaks of it
@@ -44,7 +45,12 @@ def search_knowledge(
     if account:
         with ctx.session() as session:
             found, _, _ = subject_of(ctx, session, account)
-            wanted = {"industry": found.industry, "segment": found.segment, "stage": found.stage, "plan": found.plan}
+            wanted = {
+                "industry": found.industry,
+                "segment": found.segment,
+                "stage": stage_now(session, found),
+                "plan": found.plan,
+            }
             facets = {name: value for name, value in wanted.items() if value}
     if ctx.knowledge is None:
         raise UserError("There is no library here.")

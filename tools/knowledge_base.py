@@ -64,7 +64,7 @@ class KnowledgeBase:
     def sync(self, workspace_id: str) -> Indexed:
         """Bring the index to what the documents are now; unchanged ones cost nothing."""
         index = self.index(workspace_id)
-        sources, problems, errors = self._sources(workspace_id)
+        sources, problems, errors = self.sources(workspace_id)
         return Indexed(index.sync(sources), problems, errors)
 
     def documents_of(self, workspace_id: str) -> Path:
@@ -74,7 +74,7 @@ class KnowledgeBase:
     def _made(self, workspace_id: str) -> Index:
         embedder = self.embedder() if self.embedder else None
         index = Index(self.folder / "index" / workspace_id, self.url, embedder, f"tend-{workspace_id}")
-        sources, problems, errors = self._sources(workspace_id)
+        sources, problems, errors = self.sources(workspace_id)
         for trouble in (*problems, *errors):
             log.warning("document_left_out", reason=str(trouble))
         try:
@@ -83,7 +83,7 @@ class KnowledgeBase:
             log.error("documents_not_indexed", reason=str(error))
         return index
 
-    def _sources(self, workspace_id: str) -> tuple[list[Source], tuple[Problem, ...], tuple[str, ...]]:
+    def sources(self, workspace_id: str) -> tuple[list[Source], tuple[Problem, ...], tuple[str, ...]]:
         found = self.library()
         own: list[Play | CaseStudy | Article] = [
             *found.plays.values(),

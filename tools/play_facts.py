@@ -22,6 +22,7 @@ from storage.models import (
     OpportunityState,
     Signal,
     Snapshot,
+    StageEntry,
     SurveyResponse,
     Ticket,
 )
@@ -114,7 +115,7 @@ def _lost(session: Session, as_of: date) -> pl.DataFrame:
 
 
 def _accounts(session: Session, as_of: date) -> pl.DataFrame:
-    rows = read_frame(session, Account, OWN)
+    rows = _staged(session, read_frame(session, Account, OWN))
     words = pl.col("tags").str.replace_all(r'[\[\]",]+', " ").str.strip_chars()
     return rows.select(
         pl.col("id").alias("account_id"),
@@ -124,6 +125,14 @@ def _accounts(session: Session, as_of: date) -> pl.DataFrame:
         words.alias("tags"),
         _days_to(pl.col("started_on"), as_of).alias("days_to_anniversary"),
     )
+
+
+def _staged(session: Session, accounts: pl.DataFrame) -> pl.DataFrame:
+    """Put the stage that the journeys found in place of the imported one; that stands where there is none yet."""
+    now = read_frame(session, StageEntry, ("account_id", "stage"), col(StageEntry.left_on).is_(None))
+    found = now.unique("account_id", keep="last").rename({"account_id": "id", "stage": "found"})
+    both = accounts.join(found, on="id", how="left").with_columns(pl.coalesce("found", "stage").alias("stage"))
+    return both.drop("found")
 
 
 def _days_to(day: pl.Expr, as_of: date) -> pl.Expr:

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, or_, select
 
 from knowledge.kinds import Play
-from knowledge.play_intents import HELD_OUT, STARTS, TOUCHES, History, Limits, Run
+from knowledge.play_intents import HELD_OUT, STARTS, TOUCHES, History, Limits, Run, of_variant
 from knowledge.play_times import due_at, reaches
 from storage.database import changed_one, insert_new, insert_rows
 from storage.models import (
@@ -36,21 +36,18 @@ UNDECIDED = (DraftState.DRAFTED, DraftState.SNOOZED)
 GOING = (RunState.RUNNING, RunState.PAUSED)
 
 
-def limits_of(ctx: Context) -> Limits:
-    """The limits of a workspace."""
-    return Limits(time_zone=ctx.time_zone)
-
-
 def load_runs(session: Session, now: datetime) -> list[Run]:
     """Read the open runs, and the ended ones whose goal still counts, each with its own version of the play."""
     watched = (col(PlayRun.goal_met_on).is_(None)) & (col(PlayRun.goal_until) >= now)
     found = session.exec(select(PlayRun).where(or_(col(PlayRun.ended_at).is_(None), watched))).all()
-    plays = _versions(session, {row.version_id for row in found})
+    versions = _versions(session, {row.version_id for row in found})
+    kinds = {(row.version_id, row.variant) for row in found}
+    plays = {kind: of_variant(versions[kind[0]], kind[1]) for kind in kinds}
     steps: dict[int, list[PlayStep]] = defaultdict(list)
     behind = col(PlayStep.run_id).in_(select(PlayRun.id).where(col(PlayRun.state).in_(GOING)))
     for step in session.exec(select(PlayStep).where(behind, PlayStep.state != StepState.WAITING)).all():
         steps[step.run_id].append(step)
-    return [run_of(row, plays[row.version_id], steps[row.id or 0]) for row in found]
+    return [run_of(row, plays[row.version_id, row.variant], steps[row.id or 0]) for row in found]
 
 
 def run_of(row: PlayRun, play: Play, steps: list[PlayStep]) -> Run:
@@ -69,8 +66,8 @@ def run_of(row: PlayRun, play: Play, steps: list[PlayStep]) -> Run:
 
 
 def play_of(session: Session, row: PlayRun) -> Play:
-    """The version of the play that a run started with."""
-    return _versions(session, {row.version_id})[row.version_id]
+    """The version of the play that a run started with, in its variant."""
+    return of_variant(_versions(session, {row.version_id})[row.version_id], row.variant)
 
 
 def history(session: Session, now: datetime, limits: Limits) -> History:
@@ -117,6 +114,7 @@ def start_run(
     )
     session.add(row)
     session.flush()
+    play = of_variant(play, variant)
     if not held_out:
         planned = [
             {"run_id": row.id, "step": step.id, "state": str(StepState.WAITING), "touchpoint": reaches(step),

@@ -12,8 +12,9 @@ from knowledge.kinds import WRITTEN, Step
 from knowledge.play_intents import Run, Skip
 from storage import queries
 from storage.database import changed_one
-from storage.models import Account, Draft, PlayRun, PlayStep, RunState, StepState, Task
-from tools.context import Actor, Context
+from storage.models import Account, Draft, DraftState, PlayRun, PlayStep, RunState, StepState, Task
+from tools.approvals import approve
+from tools.context import SYSTEM, Actor, Context
 from tools.drafts import compose, earlier_draft, message_facts
 from tools.errors import UserError
 from tools.play_runs import plan_again
@@ -52,7 +53,18 @@ def do_step(ctx: Context, run: Run, step: Step, table: pl.DataFrame, as_of: date
             session.add(_task(ctx, run, step, account, made, zone))
         plan_again(session, run.id, zone)
         session.commit()
-    return "task" if made.draft is None else "draft"
+        if made.draft is None:
+            return "task"
+        _approve_automatically(ctx, run, step, made.draft)
+    return "draft"
+
+
+def _approve_automatically(ctx: Context, run: Run, step: Step, draft: Draft) -> None:
+    """Let a message go out where the team wants no approval; one of high risk waits for a person all the same."""
+    template = ctx.library().templates.get(draft.purpose)
+    wanted = {run.play.id, f"{run.play.id}/{step.id}"} & ctx.automatic
+    if wanted and template is not None and not template.high_risk and draft.state == DraftState.DRAFTED:
+        approve(ctx.acting(SYSTEM), draft.id or 0, draft.content_hash)
 
 
 def skip(ctx: Context, session: Session, run_id: int, intent: Skip) -> bool:
@@ -97,7 +109,7 @@ def _prepared(ctx: Context, session: Session, run: Run, step: Step, account: Acc
 
 
 def _draft(ctx: Context, session: Session, run: Run, step: Step, account: Account, known: Known) -> Draft:
-    name = step.variants.get(run.variant, step.template or "")
+    name = step.template or ""
     template = ctx.library().templates.get(name)
     if template is None:
         raise UserError(f"The message template “{name}” is not there any more.")
@@ -123,7 +135,7 @@ def _add_draft(session: Session, run: Run, step: Step, draft: Draft) -> None:
 def _task(ctx: Context, run: Run, step: Step, account: Account, made: Prepared, zone: str) -> Task:
     return Task(
         account_id=run.account_id,
-        owner_email=account.owner_email,
+        owner_email=ctx.duties.get(step.actor) or account.owner_email,
         title=f"{account.name}: {step.goal}"[:200],
         text=made.text[:2000],
         due_on=ctx.now().astimezone(ZoneInfo(zone)).date(),

@@ -21,7 +21,8 @@ from storage.queries import read_frame
 from tools.context import Context
 from tools.facts import FactSheet, Result, plural
 from tools.play_facts import open_signals, play_table
-from tools.play_runs import end_run, history, limits_of, load_runs, start_run
+from tools.play_outcomes import harmful_plays
+from tools.play_runs import end_run, history, load_runs, start_run
 from tools.play_steps import do_step, skip
 
 PAIR = ["account_id", "play"]
@@ -155,6 +156,12 @@ def _log_holds(ctx: Context, decided: Decisions, all_plays: bool) -> None:
         rows = new.select(pl.lit(day).alias("day"), *PAIR, "decision", pl.col("because").str.slice(0, 400))
         insert_frame(session, PlayDecision, rows, unless=("account_id", "play", "day", "decision", "because"))
         session.commit()
+
+
+def limits_of(ctx: Context) -> Limits:
+    """The limits of a workspace, with the plays that do harm there."""
+    with ctx.session() as session:
+        return Limits(time_zone=ctx.time_zone, harmful=harmful_plays(session, ctx.now()))
 
 
 def _report(ctx: Context, counts: Counter[str], errors: Mapping[str, str]) -> PlayReport:

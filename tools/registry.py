@@ -14,7 +14,8 @@ from tools.insights import explain_health
 from tools.journeys import journey_of
 from tools.knowledge import search_knowledge
 from tools.leaving import who_leaves
-from tools.play_lists import account_plays, list_plays, play_outcomes
+from tools.play_lists import account_plays, list_plays
+from tools.play_outcomes import play_outcomes
 from tools.portfolio import portfolio_summary
 from tools.proposals import draft_proposal, price_advice
 from tools.recommend import recommend

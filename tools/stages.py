@@ -94,6 +94,13 @@ def accounts_in_stage(
     return StageList(text, facts, tuple(row.account_id for row in rows), rule.name, rows, total, as_of)
 
 
+def stage_now(session: Session, account: Account) -> str | None:
+    """The stage that the journeys found; the imported one while there is none."""
+    here = (StageEntry.account_id == account.id, col(StageEntry.left_on).is_(None))
+    found = session.exec(select(StageEntry.stage).where(*here).order_by(col(StageEntry.id).desc())).first()
+    return found or account.stage
+
+
 def _list_words(rule: StageRule, rows: tuple[StageRow, ...], total: int, stalled: bool) -> str:
     name, much = spoken(rule.name), " stalled" if stalled else ""
     if not rows:

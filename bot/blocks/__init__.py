@@ -31,7 +31,8 @@ from tools.insights import HealthCard
 from tools.journeys import JourneyCard
 from tools.knowledge import Passages
 from tools.leaving import LeavingList
-from tools.play_lists import AccountPlays, Outcomes, PlayList
+from tools.play_lists import AccountPlays, PlayList
+from tools.play_outcomes import Outcomes
 from tools.portfolio import PortfolioSummary
 from tools.proposals import Pricing
 from tools.recommend import NextBest

@@ -29,8 +29,22 @@ def journey_card(card: JourneyCard) -> list[Block]:
     act = actions(
         button("What to do", "recommend", {"account": card.row.id}, "primary"),
         button("Draft outreach", "draft_outreach", {"account": card.row.id}),
+        *_to_tell(card),
     )
     return [*blocks, act, context(f"before: {escape(past)}")] if past else [*blocks, act]
+
+
+def _to_tell(card: JourneyCard) -> list[Block]:
+    """A button for each milestone that no data can tell of."""
+    assert card.row is not None
+    found = {name: (part.journey, title) for part in card.parts for name, title in part.to_tell}
+    return [
+        button(
+            shorten(f"Met: {title}", 70), f"tell_milestone:{place}",
+            {"account": card.row.id, "journey": journey, "milestone": name},
+        )
+        for place, (name, (journey, title)) in enumerate(list(found.items())[:NAMED])
+    ]  # fmt: skip
 
 
 def _part(part: JourneyProgress) -> str:

@@ -3,7 +3,8 @@
 from bot.blocks.accounts import health
 from bot.blocks.parts import Block, actions, button, context, escape, section, shorten, table
 from tools.facts import day, plural
-from tools.play_lists import AccountPlays, Outcomes, PlayList, RunRow
+from tools.play_lists import AccountPlays, PlayList, RunRow
+from tools.play_outcomes import Outcomes
 from tools.recommend import NextBest, Recommendation
 from tools.tasks import TaskList
 
@@ -50,7 +51,9 @@ def account_plays(found: AccountPlays) -> list[Block]:
     blocks = [section(f"*Plays of {escape(found.account)}*")]
     for run in found.running:
         text = f"*{escape(run.title)}* · {escape(_ahead(run))}\n{escape(run.because)}"
-        blocks += [section(text), actions(_rest(run), button("Stop", "stop_play", {"run": run.id}, "danger"))]
+        skip = [button("Skip this step", "skip_step", {"run": run.id, "step": run.next_step})] if run.next_step else []
+        stop = button("Stop", "stop_play", {"run": run.id}, "danger")
+        blocks += [section(text), actions(*([] if run.state == "held_out" else [_rest(run)]), *skip, stop)]
     waiting = [(play.replace("_", " "), because) for play, because in found.held_back[:SHOWN]]
     held = "\n".join(f"• {escape(play)}: {escape(because)}" for play, because in waiting)
     blocks += [section(f"*Held back*\n{shorten(held, 2500)}")] if held else []

@@ -1,5 +1,6 @@
-"""Plays: start, pause, resume and stop them, and finish the tasks that they ask for."""
+"""Plays and journeys: start, pause, skip, stop; finish tasks; tell of a milestone that was met."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,8 @@ from bot.listeners.common import person, post_result, put_press, say_only_to
 from bot.runtime import Tend
 from bot.work import Item
 from tools.context import Context
-from tools.play_control import enrol, pause, resume, stop_run
+from tools.milestones import tell_milestone
+from tools.play_control import enrol, pause, resume, skip_step, stop_run
 from tools.recommend import recommend
 from tools.tasks import finish_task
 
@@ -21,13 +23,17 @@ ACTS: dict[str, Callable[[Context, dict[str, Any]], str]] = {
     "pause_play": lambda ctx, value: pause(ctx, value["run"], BY_BUTTON).text,
     "resume_play": lambda ctx, value: resume(ctx, value["run"], BY_BUTTON).text,
     "stop_play": lambda ctx, value: stop_run(ctx, value["run"], BY_BUTTON).text,
+    "skip_step": lambda ctx, value: skip_step(ctx, value["run"], value["step"], BY_BUTTON).text,
+    "tell_milestone": lambda ctx, value: (
+        tell_milestone(ctx, account_key(ctx, value["account"]), value["journey"], value["milestone"]).text
+    ),
     "finish_task": lambda ctx, value: finish_task(ctx, value["task"]).text,
 }
 
 
 def register(app: App) -> None:
     for name in (*ACTS, "recommend"):
-        app.action(name)(_listener(name))
+        app.action(re.compile(rf"^{name}(:\d+)?$"))(_listener(name))
 
 
 def _listener(name: str) -> Any:

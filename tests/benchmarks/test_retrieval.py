@@ -5,6 +5,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from knowledge.passages import split
 from knowledge.ranking import Signals
 from knowledge.snapshot import Snapshot
 from knowledge.sources import Source
+from tools.knowledge_base import KnowledgeBase
 
 REPO = Path(__file__).parents[2]
 DATA = Path(os.environ.get("TEND_SHARED", REPO.parent / "shared")) / "data"
@@ -114,6 +116,46 @@ def by_meaning(signals: Signals) -> np.ndarray:
 
 def weighted(weight: float) -> Callable[[Signals], np.ndarray]:
     return lambda signals: signals.words + signals.name_words + weight * by_meaning(signals)
+
+
+def written() -> list[Query]:
+    """What colleagues might ask of Tend's own plays, case studies and articles, without knowing their words."""
+    rows = [json.loads(line) for line in (Path(__file__).parent / "play_questions.jsonl").read_text().splitlines()]
+    return [(row["question"], frozenset(row["relevant"])) for row in rows]
+
+
+@pytest.mark.parametrize("shown", ["with example questions", "without them"])
+def test_questions_about_plays_find_them_better_by_words_and_meaning_together(tmp_path: Path, shown: str) -> None:
+    base = KnowledgeBase(tmp_path)
+    sources, _, _ = base.sources("w")
+    if shown == "without them":
+        sources = [replace(source, examples=()) for source in sources]
+    index = Index(tmp_path / "index")
+    index.sync(replace(source, id=source.id.partition("/")[2]) for source in sources)
+    assert index.snapshot
+    asked = written()
+    assert len(asked) >= 120
+    results = {
+        "BM25 alone": measured(asked, searching(Index(tmp_path / "index", embedder=Absent()))),
+        "vectors alone": measured(asked, ranked(index.snapshot, by_meaning)),
+        "hybrid": measured(asked, searching(index)),
+    }
+    print(f"\n{len(asked)} questions about {len(sources)} documents of our own, {shown}: nDCG@10 and recall@5")
+    for label, (gain, found) in results.items():
+        print(f"  {label:13} {gain:.3f}  {found:.3f}")
+    assert results["hybrid"] > max(results["BM25 alone"], results["vectors alone"])
+
+
+def test_no_question_is_copied_from_a_document(tmp_path: Path) -> None:
+    sources, _, _ = KnowledgeBase(tmp_path).sources("w")
+    said = {run for source in sources for text in (source.title, source.text, *source.examples) for run in runs(text)}
+    assert not [(question, copied) for question, _ in written() if (copied := said & runs(question))]
+
+
+def runs(text: str, words: int = 5) -> set[str]:
+    """Every five words in a row."""
+    plain = re.findall(r"[a-z0-9]+", text.lower())
+    return {" ".join(plain[start : start + words]) for start in range(len(plain) - words + 1)}
 
 
 @pytest.mark.parametrize("name", PLAIN)

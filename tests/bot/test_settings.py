@@ -110,7 +110,7 @@ def findings(settings: Settings) -> dict[str, Finding]:
 
 def test_the_doctor_says_what_to_do_about_each_failure_and_goes_on(tmp_path: Path) -> None:
     found = findings(Settings(data_dir=tmp_path / "data"))
-    assert {name for name, finding in found.items() if finding.ok} == {"database", "templates", "index"}
+    assert {name for name, finding in found.items() if finding.ok} == {"database", "templates", "library", "index"}
     assert {name for name, finding in found.items() if finding.optional} == {"usage", "model"}
     assert all(finding.said and (finding.ok or finding.fix) for finding in found.values())
     assert "There are no scored accounts yet" in found["accounts"].said

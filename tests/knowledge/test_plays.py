@@ -175,8 +175,12 @@ def test_no_sentence_stands_in_two_documents() -> None:
                 assert seen.setdefault(sentence, document.id) == document.id, sentence
 
 
-def test_no_message_goes_out_without_an_approval() -> None:
-    assert not any(play.automatic for play in PLAYS.values())
+def test_messages_of_the_top_offers_and_requests_for_a_quote_are_of_high_risk() -> None:
+    risky = {name for name, template in TEMPLATES.items() if template.high_risk}
+    wanted = ("executive", "offer", "proposal", "annual_terms", "win_back", "add_on", "testimonial", "pause_options")
+    assert {name for name in TEMPLATES if name.startswith(wanted)} <= risky
+    by_executives = {step.template for play in PLAYS.values() for step in play.steps if step.actor == "executive"}
+    assert by_executives - {None} <= risky
 
 
 def test_a_way_to_stop_it_is_in_every_play() -> None:

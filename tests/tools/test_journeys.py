@@ -14,14 +14,15 @@ from sqlmodel import select
 
 from scoring.journeys import JOURNEYS
 from storage.database import Database
-from storage.models import Account, MilestoneMet, Opportunity, Signal, StageEntry
+from storage.models import Account, Audit, MilestoneMet, Opportunity, Role, Signal, StageEntry
 from storage.usage import UsageStore
 from tests.tools import portfolio
 from tests.tools.portfolio import TODAY, ago
 from tools.context import Context
-from tools.errors import UserError
+from tools.errors import NotAllowedError, StaleError, UserError
 from tools.journey_update import update_journeys
 from tools.journeys import journey_of
+from tools.milestones import tell_milestone
 from tools.refresh import refresh, score_day
 from tools.stages import accounts_in_stage, bottlenecks
 
@@ -242,3 +243,24 @@ def test_refreshing_again_writes_no_stage_twice(ctx: Context) -> None:
     refresh(ctx)
     with ctx.session() as session:
         assert len(session.exec(select(StageEntry)).all()) == before
+
+
+def test_a_colleague_tells_of_a_milestone_that_no_data_show_once(ctx: Context) -> None:
+    with ctx.session() as session:
+        session.exec(select(Account).where(Account.name == "Acme Group")).one().sub_segment = "mining_farm"
+        session.commit()
+    told = tell_milestone(ctx, "Acme Group", "mining_farm", "integration_plan")
+    assert told.text == "“Integration plan approved” is met by Acme Group from today on."
+    with ctx.session() as session:
+        assert [m.milestone for m in session.exec(select(MilestoneMet)) if m.journey == "mining_farm"] == [
+            "integration_plan"
+        ]
+        assert [row.actor for row in session.exec(select(Audit)) if row.action == "milestone.told"] == [ctx.actor.email]
+    with pytest.raises(StaleError, match="met by Acme Group already"):
+        tell_milestone(ctx, "Acme Group", "mining_farm", "integration_plan")
+    with pytest.raises(UserError, match="read from the data"):
+        tell_milestone(ctx, "Acme Group", "mining_farm", "bulk_set_up")
+    with pytest.raises(UserError, match="no milestone “flight” in the journey “mining_farm”"):
+        tell_milestone(ctx, "Acme Group", "mining_farm", "flight")
+    with pytest.raises(NotAllowedError):
+        tell_milestone(ctx.acting(replace(ctx.actor, role=Role.VIEWER)), "Acme Group", "mining_farm", "mobile_app")

@@ -27,7 +27,8 @@ from tests.tools.test_plays import CHECK, DAY, HOUR, ONE, change, go, rows
 from tools.context import Actor, Context
 from tools.errors import NotAllowedError, StaleError, UserError
 from tools.play_control import enrol, find_play, pause, resume, skip_step, stop_run
-from tools.play_lists import account_plays, list_plays, play_outcomes
+from tools.play_lists import account_plays, list_plays
+from tools.play_outcomes import play_outcomes
 from tools.plays import run_due_steps
 from tools.tasks import finish_task, list_tasks
 

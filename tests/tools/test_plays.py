@@ -24,6 +24,7 @@ from storage.models import (
     PlayVersion,
     RunState,
     Snapshot,
+    StageEntry,
     StepState,
     Task,
     TaskState,
@@ -289,3 +290,68 @@ def test_every_play_of_the_library_can_run(both: Context, clock: Stepped) -> Non
         assert not run_plays(both, both.now()).errors
     open_tasks = [made for made in rows(both, Task) if made.state == TaskState.OPEN]
     assert open_tasks
+
+
+def test_a_play_that_did_worse_than_its_hold_out_starts_no_more(ctx: Context) -> None:
+    long_ago = ctx.now() - 300 * DAY
+    with ctx.session() as session:
+        session.add(PlayVersion(play="check", hash="x", content=CHECK.model_dump(mode="json"), first_used_at=long_ago))
+        session.flush()
+        version, account = session.exec(select(PlayVersion.id)).one(), session.exec(select(Account.id)).first()
+        for place in range(200):
+            held, met = place % 2 == 0, place % 2 == 0 and place % 20 > 4
+            session.add(
+                PlayRun(
+                    account_id=account, play="check", version_id=version, variant=HELD_OUT if held else "standard",
+                    state=RunState.HELD_OUT if held else RunState.FINISHED, because="", started_by="tend",
+                    started_at=long_ago, goal_until=long_ago + 30 * DAY, ended_at=long_ago + 31 * DAY,
+                    goal_met_on=(long_ago + DAY).date() if met else None,
+                )
+            )  # fmt: skip
+        session.commit()
+    report = go(ctx, CHECK)
+    assert report.counts["started"] == 0
+    assert [d.because for d in rows(ctx, PlayDecision) if d.decision == "hold"] == [
+        "it did worse than doing nothing, against its hold-out: it starts by hand only"
+    ]
+
+
+def test_messages_of_an_automatic_play_go_out_unless_they_are_of_high_risk(ctx: Context, clock: Stepped) -> None:
+    ctx = replace(ctx, automatic=frozenset({"check", "risky/first"}))
+    steps = [email("first", "0h", template="executive_outreach")]
+    risky = play("risky", trigger={"when": "health < 60"}, audience=ONE, steps=steps)
+    for each, state in ((CHECK, DraftState.APPROVED), (risky, DraftState.DRAFTED)):
+        go(ctx, each)
+        assert [d.state for d in rows(ctx, Draft) if d.origin == f"play:{each.id}"] == [state]
+        clock.now += 2 * DAY
+
+
+def test_a_task_for_the_top_goes_to_whoever_has_that_duty(ctx: Context) -> None:
+    call = {**task("ring", "0h"), "actor": "executive"}
+    go(replace(ctx, duties={"executive": "boss@team.example"}),
+       play("top", trigger={"when": "health < 60"}, audience=ONE, steps=[call]))  # fmt: skip
+    assert [made.owner_email for made in rows(ctx, Task)] == ["boss@team.example"]
+
+
+def test_plays_go_by_the_stage_that_the_journeys_found(ctx: Context) -> None:
+    with ctx.session() as session:
+        acme = session.exec(select(Account).where(Account.name == "Acme Group")).one()
+        acme.stage = "imported"
+        session.add(
+            StageEntry(account_id=acme.id, journey="lifecycle", stage="adoption", entered_on=ctx.today(), how="first",
+                       because="{}")
+        )  # fmt: skip
+        session.commit()
+        stages = dict(play_table(ctx, session, ctx.today()).select("account_id", "stage").iter_rows())
+        assert stages[acme.id] == "adoption"
+
+
+def test_variants_may_differ_in_time_and_an_account_keeps_its_own(ctx: Context) -> None:
+    late = {**email("first", "0h"), "times": {"late": "3d"}}
+    plan = play("timed", trigger={"when": "health < 60"}, audience=ONE, steps=[late])
+    go(ctx, plan)
+    (run,), (step,) = rows(ctx, PlayRun), rows(ctx, PlayStep)
+    assert run.variant == assigned(plan, "acme")
+    waits = {"late": 3 * DAY}.get(run.variant, timedelta(0))
+    assert step.due_at - run.started_at >= waits
+    assert (step.due_at - run.started_at < DAY) == (run.variant == "standard")

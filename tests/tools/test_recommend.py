@@ -14,7 +14,8 @@ from tests.tools.portfolio import TODAY
 from tools.context import Context
 from tools.knowledge_base import KnowledgeBase
 from tools.play_control import enrol, find_play
-from tools.play_lists import account_plays, list_plays, play_outcomes
+from tools.play_lists import account_plays, list_plays
+from tools.play_outcomes import play_outcomes
 from tools.recommend import recommend
 from tools.tasks import list_tasks
 
