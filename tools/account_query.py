@@ -1,6 +1,6 @@
 """Which accounts a list holds, in which order: the query that all lists, briefs and digests share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from scoring.risk import load_risk
 from scoring.scorecard import Scorecard
 from storage import queries
-from storage.models import Account, HealthOverride, Prediction, Snapshot
+from storage.models import Account, HealthOverride, Prediction, Snapshot, StageEntry
 from tools.account_rows import COMPARABLE, TREND_DAYS, AccountRow, Runs, account_row
 from tools.context import Context
 from tools.errors import UserError
@@ -30,7 +30,10 @@ SLACK = timedelta(days=7)  # how much older than asked for an earlier score may 
 
 @dataclass(frozen=True)
 class AccountFilter:
-    """What accounts must meet to be listed; None asks for nothing. Revenue a year, health 0-100, days from today."""
+    """What accounts must meet to be listed; None asks for nothing. Revenue a year, health 0-100, days from today.
+
+    `without` names segments, plans, industries, countries, stages, bands and owners (by email) that are left out.
+    """
 
     owner_email: str | None = None
     at_risk: bool | None = None
@@ -44,13 +47,20 @@ class AccountFilter:
     min_health: float | None = None
     max_health: float | None = None
     trend: Trend | None = None
+    stage: str | None = None
+    country: str | None = None
+    renewal_from_days: int | None = None
+    started_within_days: int | None = None
+    without: tuple[str, ...] = ()
 
 
 class AccountQuery:
     """Accounts that were customers on a day, joined with their score then and 30 days before."""
 
-    def __init__(self, ctx: Context, as_of: date, wanted: AccountFilter = AccountFilter()) -> None:
-        self.ctx, self.as_of = ctx, as_of
+    def __init__(
+        self, ctx: Context, as_of: date, wanted: AccountFilter = AccountFilter(), against: date | None = None
+    ) -> None:
+        self.ctx, self.as_of, self.against = ctx, as_of, against
         self.now: Any = aliased(Snapshot)
         self.before: Any = aliased(Snapshot)
         self.override: Any = aliased(HealthOverride)
@@ -59,6 +69,7 @@ class AccountQuery:
             *queries.customers_on(as_of),
             *self._on_account(wanted),
             *self._on_health(wanted),
+            *self._left_out(wanted.without),
         ]
 
     @property
@@ -92,15 +103,30 @@ class AccountQuery:
             Account.segment: wanted.segment,
             Account.plan: wanted.plan,
             Account.industry: wanted.industry,
+            Account.country: wanted.country,
         }
         yield from (func.lower(field) == value.lower() for field, value in words.items() if value)
         if wanted.min_arr is not None:
             yield self.arr >= wanted.min_arr
         if wanted.max_arr is not None:
             yield self.arr <= wanted.max_arr
+        if wanted.stage:
+            yield col(Account.id).in_(in_stages([wanted.stage]))
         if wanted.renewal_within_days is not None:
+            first = self.as_of + timedelta(days=wanted.renewal_from_days or 0)
             last = self.as_of + timedelta(days=wanted.renewal_within_days)
-            yield col(Account.renewal_on).between(self.as_of, last)
+            yield col(Account.renewal_on).between(first, last)
+        if wanted.started_within_days is not None:
+            yield col(Account.started_on) >= self.as_of - timedelta(days=wanted.started_within_days)
+
+    def _left_out(self, without: Sequence[str]) -> Iterator[ColumnElement[bool]]:
+        """What is unknown of an account leaves it in."""
+        words = [word.lower() for word in without]
+        if words:
+            fields = (Account.segment, Account.plan, Account.industry, Account.country, Account.owner_email)
+            for field in (*fields, self.band):
+                yield func.coalesce(func.lower(field), "").not_in(words)
+            yield col(Account.id).not_in(in_stages(words))
 
     def _on_health(self, wanted: AccountFilter) -> Iterator[ColumnElement[bool]]:
         change = self.now.value - self.before.value
@@ -156,7 +182,7 @@ class AccountQuery:
         )
 
     def _prior(self, session: Session) -> date:
-        wanted = self.as_of - timedelta(days=TREND_DAYS)
+        wanted = self.against or self.as_of - timedelta(days=TREND_DAYS)
         found = queries.scored_day(session, wanted)
         return found if found and found >= wanted - SLACK else wanted
 
@@ -177,6 +203,12 @@ class AccountQuery:
             "expected_value": [nulls_last(self._keeping_value.desc())],
         }
         return [*orders[sort], col(Account.name)]
+
+
+def in_stages(stages: Sequence[str]) -> Any:
+    """Select the ids of the accounts that are in one of these stages of the lifecycle now."""
+    here = (col(StageEntry.left_on).is_(None), col(StageEntry.stage).in_([stage.lower() for stage in stages]))
+    return select(StageEntry.account_id).where(*here)
 
 
 def row_of(ctx: Context, session: Session, account: Account, as_of: date) -> AccountRow:

@@ -8,13 +8,13 @@ from typing import Any
 from sqlmodel import Session
 
 from storage import queries
-from storage.models import Account, AccountAction, User
+from storage.models import Account, AccountAction
+from tools.account_filters import title_of, wanted_accounts
 from tools.account_query import AccountFilter, AccountQuery, Band, Sort, Trend, scored_day, subject_of
 from tools.account_rows import TREND_DAYS, AccountRow
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import FactSheet, Result, day, money, money_by_currency
-from tools.names import find_colleague
 
 MOST_ROWS = 100
 
@@ -55,6 +55,11 @@ def find_accounts(
     min_health: float | None = None,
     max_health: float | None = None,
     trend: Trend | None = None,
+    stage: str | None = None,
+    country: str | None = None,
+    renewal_from_days: int | None = None,
+    started_within_days: int | None = None,
+    without: list[str] | None = None,
     sort: Sort = "revenue_at_risk",
     limit: int = 10,
     offset: int = 0,
@@ -74,17 +79,23 @@ def find_accounts(
         min_health: least health score, 0-100.
         max_health: highest health score, 0-100.
         trend: health falling or rising by at least 5 points in 30 days.
+        stage: stage of the lifecycle, such as onboarding or adoption.
+        country: the account's country.
+        renewal_from_days: with renewal_within_days, leaves out renewals that come sooner than this many days.
+        started_within_days: customers since at most this many days.
+        without: segments, plans, industries, countries, stages, bands or CSMs to leave out.
         sort: order; revenue_at_risk is probability of loss times annual revenue.
         limit: how many rows to show, at most 100.
         offset: how many to leave out at the beginning, for the next page.
     """
     with ctx.session() as session:
         as_of = scored_day(ctx, session)
-        person = find_colleague(ctx, session, owner) if owner else None
-        wanted = AccountFilter(
-            owner_email=person.email if person else None,
+        wanted, person = wanted_accounts(
+            ctx,
+            session,
+            owner=owner,
             at_risk=at_risk,
-            band=tuple(band or ()),
+            band=band,
             segment=segment,
             plan=plan,
             industry=industry,
@@ -94,11 +105,16 @@ def find_accounts(
             min_health=min_health,
             max_health=max_health,
             trend=trend,
+            stage=stage,
+            country=country,
+            renewal_from_days=renewal_from_days,
+            started_within_days=started_within_days,
+            without=without,
         )
         found = AccountQuery(ctx, as_of, wanted)
         rows = found.rows(session, sort, max(1, min(limit, MOST_ROWS)), offset)
         total, arr_total = found.totals(session)
-    listed = account_list(ctx, rows, total, arr_total, _title(wanted, person, total), as_of)
+    listed = account_list(ctx, rows, total, arr_total, title_of(wanted, person, total), as_of)
     return replace(listed, filters=_arguments(wanted, sort, limit), offset=offset)
 
 
@@ -235,25 +251,3 @@ def _details(session: Session, account: Account, as_of: date) -> tuple[tuple[str
         "customer since": day(account.started_on),
     }
     return tuple((label, str(shown)) for label, shown in known.items() if shown)
-
-
-def _title(wanted: AccountFilter, person: User | None, total: int) -> str:
-    """What is listed, to follow a number: "mid market accounts at risk, owned by Dana Reyes"."""
-    state = {True: "at risk", False: "healthy", None: ""}[wanted.at_risk]
-    if wanted.band:
-        state = " or ".join(band_words(name) for name in wanted.band)
-    noun = "account" if total == 1 else "accounts"
-    plan = f"on {wanted.plan}" if wanted.plan else ""
-    first = " ".join(part for part in ((wanted.segment or "").replace("_", " "), noun, plan, state) if part)
-    days, low, high = wanted.renewal_within_days, wanted.min_arr, wanted.max_arr
-    rest = [
-        wanted.industry and f"in {wanted.industry.replace('_', ' ')}",
-        person and f"owned by {person.name}",
-        days is not None and f"renewing within {days} days",
-        low is not None and f"ARR from {money(low)}",
-        high is not None and f"ARR up to {money(high)}",
-        wanted.min_health is not None and f"health from {wanted.min_health:g}",
-        wanted.max_health is not None and f"health up to {wanted.max_health:g}",
-        wanted.trend and f"health {wanted.trend}",
-    ]
-    return ", ".join([first, *(str(part) for part in rest if part)])

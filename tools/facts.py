@@ -52,6 +52,25 @@ class Result:
     account_ids: tuple[int, ...] = ()
 
 
+Cell = str | tuple[float, str]  # a text, or a number with the way it is shown
+
+
+@dataclass(frozen=True)
+class Listing(Result):
+    """A result that is a table.
+
+    Args:
+        total: how many rows there are, of which `rows` shows the first.
+        note: what has to be known to read it.
+    """
+
+    caption: str = ""
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[Cell, ...], ...] = ()
+    total: int = 0
+    note: str = ""
+
+
 @dataclass
 class FactSheet:
     """Collects facts of one day while a result is built."""
