@@ -65,9 +65,10 @@ class AccountQuery:
         self.before: Any = aliased(Snapshot)
         self.override: Any = aliased(HealthOverride)
         self.forecast: Any = aliased(Prediction)
+        self.on_account = list(self._on_account(wanted))
         self.where: list[ColumnElement[bool]] = [
             *queries.customers_on(as_of),
-            *self._on_account(wanted),
+            *self.on_account,
             *self._on_health(wanted),
             *self._left_out(wanted.without),
         ]
@@ -131,9 +132,7 @@ class AccountQuery:
     def _on_health(self, wanted: AccountFilter) -> Iterator[ColumnElement[bool]]:
         change = self.now.value - self.before.value
         if wanted.at_risk is not None:
-            in_bands = or_(*[self._in_bands(card, wanted.at_risk) for card in self.ctx.scorecards.used])
-            likely = func.coalesce(self.forecast.within_60, 0.0) >= load_risk().alarming
-            yield or_(in_bands, likely) if wanted.at_risk else and_(in_bands, not_(likely))
+            yield self.in_risk(wanted.at_risk)
         if wanted.band:
             yield self.band.in_(wanted.band)
         if wanted.min_health is not None:
@@ -143,9 +142,21 @@ class AccountQuery:
         if wanted.trend:
             yield change <= -NOTICEABLE_TREND if wanted.trend == "falling" else change >= NOTICEABLE_TREND
 
+    def in_risk(self, wanted: bool) -> ColumnElement[bool]:
+        """In a band below the green ones, or likely to leave; or, where that is wanted, neither."""
+        in_bands = or_(*[self._in_bands(card, wanted) for card in self.ctx.scorecards.used])
+        likely = func.coalesce(self.forecast.within_60, 0.0) >= load_risk().alarming
+        return or_(in_bands, likely) if wanted else and_(in_bands, not_(likely))
+
     def _in_bands(self, card: Scorecard, at_risk: bool) -> ColumnElement[bool]:
         names = [band.name for band in card.bands if card.at_risk(band.name) == at_risk]
         return and_(self.now.scorecard == card.id, self.band.in_(names))
+
+    def among(self, ids: Sequence[int]) -> "AccountQuery":
+        """The same columns for these accounts only."""
+        only = AccountQuery(self.ctx, self.as_of, against=self.against)
+        only.where = [col(Account.id).in_(ids)]
+        return only
 
     def rows(self, session: Session, sort: Sort, limit: int, offset: int = 0) -> list[AccountRow]:
         columns: list[Any] = [Account, self.now, self.before, self.override, self.loss]
@@ -213,9 +224,7 @@ def in_stages(stages: Sequence[str]) -> Any:
 
 def row_of(ctx: Context, session: Session, account: Account, as_of: date) -> AccountRow:
     """Return one account's row, churned ones included."""
-    query = AccountQuery(ctx, as_of)
-    query.where = [col(Account.id) == account.id]
-    return query.rows(session, "name", 1)[0]
+    return AccountQuery(ctx, as_of).among([account.id or 0]).rows(session, "name", 1)[0]
 
 
 def subject_of(ctx: Context, session: Session, account: str) -> tuple[Account, AccountRow, date]:

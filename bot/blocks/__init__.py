@@ -18,14 +18,17 @@ from bot.blocks.expansion import (
 )
 from bot.blocks.journeys import bottlenecks, journey_card, stage_list
 from bot.blocks.knowledge import passages
+from bot.blocks.listing import changes, listing, usage_card
 from bot.blocks.parts import Block, escape, section
 from bot.blocks.plays import account_plays, next_best, outcomes, play_list, task_list
+from tools.account_usage import UsageCard
 from tools.accounts import AccountBrief, AccountList
+from tools.changes import Changes
 from tools.churn import ChurnCard
 from tools.digests import DigestCard
 from tools.drafts import DraftCard
 from tools.expansion import GrowthCard, OpportunityList
-from tools.facts import Result
+from tools.facts import Listing, Result
 from tools.hours import Hours
 from tools.insights import HealthCard
 from tools.journeys import JourneyCard
@@ -66,6 +69,9 @@ _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
     TaskList: task_list,
     DraftCard: draft_blocks,
     DigestCard: digest_blocks,
+    Changes: changes,
+    UsageCard: usage_card,  # before the table that it is
+    Listing: listing,
 }
 
 

@@ -210,3 +210,16 @@ class AccountAction(WorkspaceRow, table=True):
     by: str = Field(max_length=254)
     at: datetime = Field(sa_type=UtcDateTime)
     until: date | None = None
+
+
+class Note(WorkspaceRow, table=True):
+    """What a colleague wrote down about an account."""
+
+    __tablename__ = "note"
+    __table_args__ = (Index("ix_note_account", "account_id", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id")
+    text: str = Field(max_length=2000)
+    by: str = Field(max_length=254)
+    at: datetime = Field(sa_type=UtcDateTime)
