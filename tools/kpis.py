@@ -134,7 +134,8 @@ def _times(session: Session, mine: list[Any], as_of: date) -> list[Figure]:
     answered = [(answer - opened).total_seconds() / 3600 for opened, answer, _ in found if answer]
     solved = [(end - opened).total_seconds() / 3600 for opened, _, end in found if end]
     new = col(Account.started_on).between(as_of - timedelta(days=YEAR), as_of)
-    began = select(Account.started_on, Account.first_value_on).where(*mine, new)
+    dates: Any = (Account.started_on, Account.first_value_on)
+    began = select(*dates).where(*mine, new)
     value = [(first - start).days for start, first in session.exec(began).all() if first and first <= as_of]
     return [
         _figure("First response", formula.middle(answered), "hours", "median, tickets of 90 days"),

@@ -44,9 +44,8 @@ def changes(found: Changes) -> list[Block]:
     for row in found.fresh[:NAMED]:
         draft = button("Draft outreach", "draft_outreach", {"account": row.id})
         blocks += [section(line(row)), actions(draft, button("Why", "why", {"account": row.id}))]
-    further = [row for row in found.fresh[NAMED:]]
     told = (
-        ("Newly at risk, too", _moves(further), found.counts.get("fresh", 0) - NAMED),
+        ("Newly at risk, too", _moves(found.fresh[NAMED:]), found.counts.get("fresh", 0) - NAMED),
         ("Recovered", _moves(found.recovered), found.counts.get("recovered", 0)),
         ("Fell", _moves(found.fell), found.counts.get("fell", 0)),
         ("Rose", _moves(found.rose), found.counts.get("rose", 0)),
@@ -59,7 +58,7 @@ def changes(found: Changes) -> list[Block]:
     return [*blocks, context(f"compared with {day(found.since)}")] if blocks else []
 
 
-def _moves(rows: tuple[AccountRow, ...] | list[AccountRow]) -> list[str]:
+def _moves(rows: tuple[AccountRow, ...]) -> list[str]:
     return [f"{row.name} {row.health or 0:.0f} ({row.change or 0:+.0f})" for row in rows]
 
 
