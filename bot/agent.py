@@ -33,7 +33,7 @@ FACTS_SHOWN = 6000  # characters of facts per tool result that the language mode
 TURNS_SHOWN = 6
 RULES, MODEL = "rules", "model"
 NO_MODEL = "rules, the language model is not available"
-_known_plans: "WeakKeyDictionary[NameIndex, tuple[str, ...]]" = WeakKeyDictionary()
+_known_words: "WeakKeyDictionary[NameIndex, tuple[tuple[str, ...], tuple[str, ...]]]" = WeakKeyDictionary()
 REWORDED = "language model, worded by rules"  # it chose the tools; its words did not hold
 
 
@@ -216,9 +216,9 @@ def build_lexicon(ctx: Context, turns: list[Turn]) -> Lexicon:
         except UserError:
             index = NameIndex({})
         people = session.exec(select(User.name).where(User.active)).all()
-        plans = _plans(session, index)
+        plans, countries = _in_use(session, index)
     recent, listed = (_shown(turns, index, least) for least in (1, 2))
-    return Lexicon(index, tuple(people), plans, recent, ctx.today(), listed, _offers(ctx))
+    return Lexicon(index, tuple(people), plans, recent, ctx.today(), listed, _offers(ctx), countries)
 
 
 def _offers(ctx: Context) -> tuple[str, ...]:
@@ -235,12 +235,14 @@ def _shown(turns: list[Turn], index: NameIndex, least: int) -> tuple[str, ...]:
     return tuple(index.names[i] for i in ids if i in index.names)
 
 
-def _plans(session: Session, index: NameIndex) -> tuple[str, ...]:
-    """The plans in use, read again when the accounts changed."""
-    if index not in _known_plans:
-        found = session.exec(select(Account.plan).where(col(Account.plan).is_not(None)).distinct()).all()
-        _known_plans[index] = tuple(plan for plan in found if plan)
-    return _known_plans[index]
+def _in_use(session: Session, index: NameIndex) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The plans and the countries in use, read again when the accounts changed."""
+    if index not in _known_words:
+        columns = [col(column) for column in (Account.plan, Account.country)]
+        rows = [session.exec(select(column).where(column.is_not(None)).distinct()).all() for column in columns]
+        found = [tuple(word for word in words if word) for words in rows]
+        _known_words[index] = (found[0], found[1])
+    return _known_words[index]
 
 
 def _answer(run: Run, words: str, mode: str) -> Answer:

@@ -12,13 +12,15 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from bot.slots import CannotTellError, Lexicon, Request, fill, guessed_name, mentions, pointed, shown_filters
+from bot.slots.asked import GROUPS, noting
 from bot.slots.names import aimed
-from bot.slots.words import STAND_IN, known_words, put_right
+from bot.slots.words import STAND_IN, first_match, known_words, put_right
 from knowledge.embedding import embed
 from tools.registry import TOOLS
 
 SURE = 0.47  # similarity to the nearest example above which a request is understood
 MOST_CLAUSES = 5
+KEEPING = ("add_note", "remind_me")
 WRITING = ("draft_outreach", "draft_proposal")
 OF_ONE_ACCOUNT = tuple(tool.name for tool in TOOLS if tool.of_one_account)
 SURE_OF_STRANGER = 0.65  # the same, when what the request is about is only guessed
@@ -49,7 +51,7 @@ MATTERS = (
     "cfo", "cto", "founder", "stock", "competitors?", "forecast", "logged", "logins?", "log in", "churn rate",
     "retention rate", "discounts?", "transcripts?", "recordings?", "mobile app", "api", "features?", "news", "weather",
     "headcount", "employees", "password", "prompt", "said", "last (?:call|meeting|email)", "next (?:call|meeting)",
-    "campaigns?", "leads?", "pipeline", "quota", "commissions?", "contacts?", "plays?", "opportunit(?:y|ies)",
+    "campaigns?", "leads?", "pipeline", "quota", "commissions?", "seats", "contacts?", "plays?", "opportunit(?:y|ies)",
     "growth", "countr(?:y|ies)", "poem", "upsell", "webinars?", "roadmap", "bugs?", "sla", "integrations?",
 )  # fmt: skip
 POLITE = (
@@ -65,6 +67,9 @@ WRITE = re.compile(
     r"(?:draft|write|compose|email|message|reach out|congratulate|thank|(?:prepare|make|put together) (?:an?|the) "
     r"(?:\w+ ){0,2}(?:email|message|note|draft|offer|proposal|quote)|"
     r"(?:\w+ ){0,2}(?:reminder|note|email|message) (?:for|to)|outreach)\b"
+)
+BESIDE = re.compile(
+    r"\b(?:compare|versus|vs|side by side|than|difference|differ|between|or|healthier|bigger|larger|better|worse)\b"
 )
 OFFER = re.compile(r"\b(?:propos(?:al|als|e|ing)|offers?|quotes?|quotation|upgrade)\b")
 GREETING = re.compile(
@@ -109,7 +114,7 @@ def plan_calls(question: str, lexicon: Lexicon) -> AIMessage:
     What a part of the question cannot be answered with is said along with the calls for the rest.
     """
     calls, said = [], []
-    for clause in clauses(question):
+    for clause in [question] if noting(question) else clauses(question):
         try:
             request = understand(clause, lexicon)
             if request.accounts:  # the next part of the message may go on about them
@@ -152,6 +157,10 @@ def understand(clause: str, lexicon: Lexicon) -> Request:
 def route(request: Request) -> str | None:
     """Name the tool that a request asks for; None when it asks for something else, or when unsure."""
     plain = request.masked
+    if kept := noting(request.text):
+        return kept
+    if len(request.accounts) > 1 and BESIDE.search(plain):
+        return "compare_accounts"
     if _refused().search(plain):
         return None
     if WRITE.search(plain) and _about_someone(request):
@@ -165,7 +174,7 @@ def route(request: Request) -> str | None:
 @cache
 def _refused() -> re.Pattern[str]:
     """The orders that no tool's examples give."""
-    examples = [text.lower() for tool in TOOLS if tool.name not in WRITING for text in tool.examples]
+    examples = [text.lower() for tool in TOOLS if tool.name not in (*WRITING, *KEEPING) for text in tool.examples]
     orders = [word for word in ORDERS if not any(re.match(rf"{word}\b", text) for text in examples)]
     return re.compile(rf"{POLITE}(?:{'|'.join(orders)})\b")
 
@@ -211,6 +220,10 @@ def _fit(tool: str | None, request: Request) -> float:
     fit = -OUT_OF_PLACE if one != _about_someone(request) and (one or request.named) else 0.0
     if tool == "portfolio_summary":
         fit += HINT if SUMMING.search(plain) and not request.named else -HINT
+    elif tool == "compare_accounts":
+        fit -= OUT_OF_PLACE if len(request.accounts) < 2 else 0.0
+    elif tool == "compare_groups":
+        fit += HINT if first_match(GROUPS, plain) else -HINT
     elif tool == "find_accounts":
         fit += -HINT if SUMMING.search(plain) else HINT * min(shown_filters(plain), 2)
     elif tool == "explain_health":

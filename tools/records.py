@@ -1,7 +1,7 @@
 """What is on file about accounts: contacts, tickets, payments."""
 
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import or_
 from sqlmodel import Session, col, func, select
@@ -13,6 +13,7 @@ from tools.context import Context
 from tools.facts import Cell, FactSheet, Listing, day, money, money_by_currency, plural
 from tools.names import find_colleague
 
+TicketState = Literal["open", "solved"]
 MOST_ROWS = 30
 YEAR = 365
 
@@ -26,10 +27,8 @@ def list_contacts(ctx: Context, account: str, role: str | None = None) -> Listin
     """
     with ctx.session() as session:
         found, row, as_of = subject_of(ctx, session, account)
-        mine: list[Any] = [
-            Contact.account_id == found.id,
-            *([func.lower(Contact.role) == role.lower()] if role else []),
-        ]
+        mine: list[Any] = [Contact.account_id == found.id]
+        mine += [func.lower(Contact.role) == role.lower()] if role else []
         people = session.exec(select(Contact).where(*mine).order_by(col(Contact.left_on), col(Contact.name))).all()
     sheet = FactSheet(as_of)
     here = [person for person in people if person.left_on is None]
@@ -62,7 +61,7 @@ def list_tickets(
     ctx: Context,
     account: str | None = None,
     owner: str | None = None,
-    open_only: bool = False,
+    state: TicketState | None = None,
     escalated: bool = False,
     days: int = 90,
 ) -> Listing:
@@ -71,17 +70,16 @@ def list_tickets(
     Args:
         account: the account's name, domain or external id; left out, all accounts.
         owner: a CSM's name or email; "me" for the accounts of the person who asks.
-        open_only: only those that are not resolved.
+        state: only open ones, or only those solved within the days.
         escalated: only escalated ones.
         days: opened within so many days; open ones are always there.
     """
     with ctx.session() as session:
         as_of, mine, whose, ids = _scope(ctx, session, account, owner)
         start = datetime.combine(as_of - timedelta(days=days), time.min)
-        unsolved = col(Ticket.resolved_at).is_(None)
-        where = [*mine, queries.known_by(Ticket, "opened_at", as_of), or_(unsolved, col(Ticket.opened_at) >= start)]
-        where += [unsolved] if open_only else []
+        where = [*mine, queries.known_by(Ticket, "opened_at", as_of), _of_state(state, start)]
         where += [col(Ticket.escalated)] if escalated else []
+        unsolved = col(Ticket.resolved_at).is_(None)
         joined = select(Ticket, Account.name).join(Account, col(Account.id) == col(Ticket.account_id)).where(*where)
         order = (unsolved.desc(), col(Ticket.escalated).desc(), col(Ticket.opened_at).desc())
         found = session.exec(joined.order_by(*order).limit(MOST_ROWS)).all()
@@ -100,14 +98,22 @@ def list_tickets(
         state = "open" if ticket.resolved_at is None else f"solved {day(ticket.resolved_at.date())}"
         mark = f"{ticket.severity}, escalated" if ticket.escalated else ticket.severity
         rows.append((name, title, mark, (age, plural(age, "day")), state))
-    kind = f"{'open ' if open_only else ''}{'escalated ' if escalated else ''}"
-    text = f"{whose or 'All accounts'}: {total:,} {kind}ticket{'' if total == 1 else 's'}"
-    text += "." if open_only or not total else f", {total - solved:,} open."
+    kind = f"{state + ' ' if state else ''}{'escalated ' if escalated else ''}"
+    span = f" in the last {days} days" if state == "solved" else ""
+    text = f"{whose or 'All accounts'}: {total:,} {kind}ticket{'' if total == 1 else 's'}{span}"
+    text += "." if state or not total else f", {total - solved:,} open."
     head = ("Account", "Subject", "Severity", "Age", "")
     caption = f"{kind}tickets".capitalize() + (f" of {whose}" if whose else "")
     return Listing(
         text, tuple(sheet), ids, caption, head, tuple(rows), total, f"opened in the last {days} days or open"
     )
+
+
+def _of_state(state: TicketState | None, start: datetime) -> Any:
+    if state == "solved":
+        return col(Ticket.resolved_at) >= start
+    unsolved = col(Ticket.resolved_at).is_(None)
+    return unsolved if state == "open" else or_(unsolved, col(Ticket.opened_at) >= start)
 
 
 def list_payments(

@@ -1,13 +1,16 @@
 """The arguments of each tool from one request."""
 
 import re
+from dataclasses import replace
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
 from rapidfuzz import fuzz
 
 from bot.slots.amounts import RENEWS, bounds, limit, renewal_days
+from bot.slots.asked import GROUPS, UNPAID, grouping, kept_text, looked_back, particular
 from bot.slots.names import guessed_name
+from bot.slots.times import days_back, refuse_old_years
 from bot.slots.words import (
     AT_RISK,
     BANDS,
@@ -22,6 +25,7 @@ from bot.slots.words import (
     RISING,
     SEGMENTS,
     SORTS,
+    STAGES,
     CannotTellError,
     Lexicon,
     Request,
@@ -35,11 +39,26 @@ MOST_ACCOUNTS = 5  # of one request
 Arguments = dict[str, Any]
 WHICH_ACCOUNT = "Which account do you mean? Name it, for example “explain the health of Acme”."
 LEAVE_OUT = (
-    "I cannot leave accounts out yet. Say what you want to see instead, for example “at-risk accounts in mid-market”."
+    "I do not know what to leave out. Name a segment, plan, industry, stage, band or CSM, for example "
+    "“at-risk accounts without enterprise”."
 )
 CANNOT_FILTER = (
-    "I cannot filter by “{words}”. I can filter by owner, health, band, trend, segment, plan, industry, revenue and "
-    "renewal."
+    "I cannot filter by “{words}”. I can filter by owner, health, band, trend, segment, plan, industry, country, "
+    "stage, revenue, start and renewal."
+)
+FILTERED = ("find_accounts", "compare_groups", "portfolio_summary", "who_leaves", "find_opportunities")
+LEFT_OUT = re.compile(
+    r"\b(?:(?:that|who|which) (?:are|is) (?:not|no)|not in|not on|not|except(?: for)?|excluding|exclude|without|"
+    r"other than|but (?:not|no)|apart from|besides|non)\b[- ]*(?:the |any |those (?:of|in) |of |in |on )?"
+    r"((?:[\w'’-]+(?:,? (?:and|or|nor) (?:the )?|, )?){1,6})"
+)
+NEW = re.compile(
+    r"\bnew(?:ly signed)? (?:accounts|customers)\b|"
+    r"\b(?:started|signed|joined) (?:with us )?(?:in|since|this|within|last|during)\b"
+)
+ONE_SET_OF_FIGURES = (
+    "I have key figures for the whole portfolio, one segment or one CSM, not side by side; ask for one of them. "
+    "Revenue, health and risk I can compare by group."
 )
 KINDS = ("more seats",)  # titles that are the name of their kind, too
 MINE = re.compile(r"\bmy\b|\bmine\b|\bi (?:own|have|look after|manage|worry|should)\b|\b(?:do|should) i\b")
@@ -56,19 +75,42 @@ def fill(tool: str, request: Request, lexicon: Lexicon) -> list[tuple[str, Argum
     Raises:
         CannotTellError: when it asks for something that the tool has no argument for.
     """
+    refuse_old_years(request.plain)
     if tool == "portfolio_summary":
         return [_summary(request, lexicon)]
+    if tool == "compare_accounts":
+        return [(tool, {"accounts": list(_accounts(request))})]
+    if tool == "compare_groups":
+        return [(tool, _groups(request, lexicon))]
     known = next(each for each in TOOLS if each.name == tool)
     takes = known.parameters
     if "question" in takes:
         return [(tool, _question(request))]
-    if not known.of_one_account:
-        wanted = _filters(request, lexicon) | _growth(request, lexicon)
-        given = {name: value for name, value in wanted.items() if name in takes}
-        return [(tool, {name: value for name, value in given.items() if name != "sort" or value in _orders(tool)})]
-    extra = _purpose(request) if "purpose" in takes else {}
-    extra |= {name: value for name, value in _growth(request, lexicon).items() if name in takes}
-    return [(tool, {"account": name} | extra) for name in _accounts(request)]
+    if "text" in takes:
+        return [(tool, {"account": _accounts(request)[0]} | kept_text(tool, request, lexicon))]
+    extra = particular(tool, request) | (looked_back(request, lexicon) if "days" in takes else {})
+    if known.of_one_account or ("account" in takes and request.accounts):
+        extra |= _purpose(request) if "purpose" in takes else {}
+        extra |= {name: value for name, value in _growth(request, lexicon).items() if name in takes}
+        return [(tool, {"account": name} | extra) for name in _accounts(request)]
+    if tool == "portfolio_kpis" and first_match(GROUPS, request.plain):
+        raise CannotTellError(ONE_SET_OF_FIGURES)
+    wanted = _filters(request, lexicon, tool) | _growth(request, lexicon) | extra
+    given = {name: value for name, value in wanted.items() if name in takes}
+    return [(tool, {name: value for name, value in given.items() if name != "sort" or value in _orders(tool)})]
+
+
+def _groups(request: Request, lexicon: Lexicon) -> Arguments:
+    """A comparison's groups; what names a group or the measure is no filter."""
+    found = grouping(request.plain)
+    wanted = _filters(request, lexicon, "compare_groups")
+    own = {"csm": "owner", "renewal_month": "renewal_within_days"}.get(found["by"], str(found["by"]))
+    for name in ("sort", "limit", own):
+        wanted.pop(name, None)
+    if found.get("measure") in ("at_risk", "revenue_at_risk", "churn_probability"):
+        wanted.pop("at_risk", None)
+    takes = next(each for each in TOOLS if each.name == "compare_groups").parameters
+    return found | {name: value for name, value in wanted.items() if name in takes}
 
 
 @cache
@@ -135,13 +177,17 @@ def _summary(request: Request, lexicon: Lexicon) -> tuple[str, Arguments]:
     return ("find_accounts", wanted) if beyond else ("portfolio_summary", plain_summary)
 
 
-def _filters(request: Request, lexicon: Lexicon) -> Arguments:
-    plain = request.plain
+def _filters(request: Request, lexicon: Lexicon, tool: str = "find_accounts") -> Arguments:
+    plain, without = _left_out(request.plain, lexicon)
+    request = replace(request, masked=plain)
     at_risk = True if AT_RISK.search(plain) else None
-    if NEGATION.search(AT_RISK.sub(" ", plain)):
+    if NEGATION.search(UNPAID.sub(" ", AT_RISK.sub(" ", plain))):
         raise CannotTellError(LEAVE_OUT)
-    _only_known_filters(plain, lexicon)
+    stage, country = first_match(STAGES, plain), _country(plain, lexicon)
+    if tool in FILTERED:
+        _only_known_filters(plain, lexicon)
     plan = _plan(plain, lexicon)
+    stage = None if plan and plan.lower() == stage else stage
     rest = plain.replace(plan.lower().replace("_", " "), " ") if plan else plain
     bands = [band for pattern, band in BANDS.items() if re.search(pattern, AT_RISK.sub(" ", plain))]
     renewal = renewal_days(plain, lexicon.today)
@@ -149,9 +195,39 @@ def _filters(request: Request, lexicon: Lexicon) -> Arguments:
     return _given(
         owner=owner(request, lexicon), at_risk=at_risk if not bands else None, band=bands or None,
         segment=first_match(SEGMENTS, rest), plan=plan, industry=first_match(INDUSTRIES, rest),
-        renewal_within_days=renewal, trend=trend, sort=_sort(plain, renewal, at_risk), limit=limit(plain),
+        renewal_within_days=renewal, trend=trend, stage=stage, country=country, without=list(without) or None,
+        started_within_days=_started(plain, lexicon), sort=_sort(plain, renewal, at_risk), limit=limit(plain),
         **bounds(plain),
     )  # fmt: skip
+
+
+def _left_out(plain: str, lexicon: Lexicon) -> tuple[str, tuple[str, ...]]:
+    """What a sentence leaves out ("not enterprise", "except Dana's"), and the sentence without that."""
+    found: list[str] = []
+
+    def take(match: re.Match[str]) -> str:
+        words = match.group(1)
+        named = [value for table in (SEGMENTS, INDUSTRIES, BANDS, STAGES) for pattern, value in table.items()
+                 if re.search(pattern, words)]  # fmt: skip
+        named += [plan for plan in lexicon.plans if re.search(rf"\b{re.escape(plan.lower())}\b", words)]
+        people = [name for name in lexicon.people for part in fold(name).split() if re.search(rf"\b{part}\b", words)]
+        named += [] if named else people
+        found.extend(dict.fromkeys(named))
+        return " " if named else match.group()
+
+    rest = LEFT_OUT.sub(take, AT_RISK.sub(lambda m: m.group().replace("not", "n0t"), plain)).replace("n0t", "not")
+    return rest, tuple(dict.fromkeys(found))
+
+
+def _country(plain: str, lexicon: Lexicon) -> str | None:
+    return next((name for name in lexicon.countries if re.search(rf"\b{re.escape(name.lower())}\b", plain)), None)
+
+
+def _started(plain: str, lexicon: Lexicon) -> int | None:
+    """New customers: since when they are there."""
+    if not NEW.search(plain):
+        return None
+    return days_back(plain, lexicon.today) or 90
 
 
 def shown_filters(plain: str) -> int:
@@ -163,7 +239,7 @@ def shown_filters(plain: str) -> int:
 
 def _only_known_filters(plain: str, lexicon: Lexicon) -> None:
     """Refuse a filter that no argument can express, rather than answer without it."""
-    people = {word for name in lexicon.people for word in fold(name).split()}
+    people = {word for name in (*lexicon.people, *lexicon.countries) for word in fold(name).split()}
     plans = {word for plan in lexicon.plans for word in fold(plan).split()}
     known = known_words() | people | plans
     for match in FILTERING.finditer(OWNED.sub(" ", plain)):

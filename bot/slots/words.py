@@ -35,6 +35,11 @@ BANDS = {
     r"\bhealthy\b|\bgreen\b": "healthy",
     r"\byellow\b": "at_risk",
 }
+STAGES = {
+    rf"\b(?:in|into|stage|of) (?:the |their )?(?:stage )?(?:of )?{name}\b|\b{name} stage\b|"
+    rf"\b{name} (?:accounts|customers)\b": name
+    for name in ("trial", "onboarding", "adoption", "expansion", "retention", "advocacy", "reactivation")
+}
 AT_RISK = re.compile(
     r"\bat[- ]risk\b|\brisky\b|\bworr(?:y|ied|ying|ies)\b|\battention\b|\bin (?:danger|trouble)\b|\bunhealthy\b|"
     r"\b(?:likely|about|going) to (?:leave|churn|cancel)\b|\b(?:could|might|may|will) (?:leave|churn|cancel|lose)\b|"
@@ -142,6 +147,7 @@ class Lexicon:
         today: the day that "next month" counts from.
         listed: the same of its last list of several, which "the third" still means after a look at one of them.
         offers: the titles of what can be offered.
+        countries: where the accounts are.
     """
 
     accounts: NameIndex
@@ -151,6 +157,7 @@ class Lexicon:
     today: date = date.min
     listed: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
