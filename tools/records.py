@@ -95,9 +95,9 @@ def list_tickets(
         title = " ".join((ticket.subject or ticket.category or "no subject").split())
         sheet.add(name, f"ticket opened {day(ticket.opened_at.date())}", title, "text", "ticket")
         sheet.add(name, f"age of “{title}”", age, "days", "ticket")
-        state = "open" if ticket.resolved_at is None else f"solved {day(ticket.resolved_at.date())}"
+        how = "open" if ticket.resolved_at is None else f"solved {day(ticket.resolved_at.date())}"
         mark = f"{ticket.severity}, escalated" if ticket.escalated else ticket.severity
-        rows.append((name, title, mark, (age, plural(age, "day")), state))
+        rows.append((name, title, mark, (age, plural(age, "day")), how))
     kind = f"{state + ' ' if state else ''}{'escalated ' if escalated else ''}"
     span = f" in the last {days} days" if state == "solved" else ""
     text = f"{whose or 'All accounts'}: {total:,} {kind}ticket{'' if total == 1 else 's'}{span}"

@@ -118,3 +118,12 @@ TOOLS: tuple[Tool, ...] = (
     Tool(remind_me, "Messages and work"),
     Tool(list_digests, "Messages and work"),
 )
+
+
+def coverage_table() -> str:
+    """Return what can be asked as a Markdown table, for the README."""
+    lines = ["| about | tool | for example |", "|---|---|---|"]
+    for tool in TOOLS:
+        asked = " · ".join(f"*{text}*" for text in tool.examples[:2])
+        lines.append(f"| {tool.subject} | `{tool.name}` | {asked} |")
+    return "\n".join(lines)
