@@ -36,9 +36,9 @@ def list_contacts(ctx: Context, account: str, role: str | None = None) -> Listin
     for person in people:
         sheet.add(row.name, f"{_said(person.role)} {_state(person)}".strip(), person.name, "text", "contact")
         sheet.add(row.name, f"last reply of {person.name}", person.last_reply_on, "date", "contact")
-    who = f"{_said(role)} contacts" if role else "contacts"
-    first = "; ".join(f"{person.name} ({_said(person.role)})" for person in here[:3])
-    text = f"{row.name} has {len(here)} {who}: {first}." if here else f"{row.name} has no {who} on file."
+    who = _said(role) or "contact"
+    first = "; ".join(person.name + ("" if role else f" ({_said(person.role)})") for person in here[:3])
+    text = f"{row.name} has {plural(len(here), who)}: {first}." if here else f"{row.name} has no {who} on file."
     rows = tuple(
         (p.name, _said(p.role), p.email or "–", day(p.last_reply_on) if p.last_reply_on else "–", _state(p) or "here")
         for p in people
