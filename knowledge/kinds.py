@@ -89,6 +89,7 @@ class Template(Document):
         roles: contacts to write to, the first that is there.
         observations: which observations it may use, in order of preference.
         most: how many observations it says at most.
+        message_class: what consent and limits apply: service is about the account's own use, contract or support.
         high_risk: it speaks for the top, of offers or terms, or to somebody who has left: never without a person.
         examples: requests that it answers; without any only plays use it.
     """
@@ -100,6 +101,7 @@ class Template(Document):
     observations: tuple[str, ...] = Field(min_length=2)
     most: int = Field(default=3, ge=2)
     high_risk: bool = False
+    message_class: Literal["service", "marketing", "testimonial"] = "service"
     subject: str = ""
 
     @model_validator(mode="after")

@@ -209,6 +209,7 @@ def compose(
         contact_id=contact.id or 0,
         channel="email",
         purpose=template.id,
+        message_class=template.message_class,
         recipient=contact.email,
         sender=ctx.actor.email,
         sender_name=ctx.actor.name,

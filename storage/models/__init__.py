@@ -25,7 +25,16 @@ from storage.models.operations import (
     Work,
     WorkState,
 )
-from storage.models.outreach import Approval, Draft, DraftState, Outbox
+from storage.models.outreach import (
+    Approval,
+    Consent,
+    Draft,
+    DraftState,
+    Inbound,
+    Outbox,
+    Suppression,
+    Testimonial,
+)
 from storage.models.people import Role, SlackInstallation, User, Workspace
 from storage.models.playing import PlayDecision, PlayRun, PlayStep, PlayVersion, RunState, StepState, Task, TaskState
 from storage.models.results import (
@@ -51,6 +60,7 @@ __all__ = [
     "Approval",
     "Audit",
     "Bookmark",
+    "Consent",
     "Contact",
     "ConversationTurn",
     "DataIncident",
@@ -63,6 +73,7 @@ __all__ = [
     "HealthOverride",
     "ImportRun",
     "ImportedRow",
+    "Inbound",
     "Interaction",
     "Invoice",
     "JobPeriod",
@@ -92,9 +103,11 @@ __all__ = [
     "StakeholderChange",
     "StepState",
     "Subscription",
+    "Suppression",
     "SurveyResponse",
     "Task",
     "TaskState",
+    "Testimonial",
     "Ticket",
     "TrialState",
     "User",

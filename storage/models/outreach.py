@@ -59,6 +59,9 @@ class Draft(WorkspaceRow, table=True):
     approver_role: str = Field(default="csm", max_length=10, sa_column_kwargs={"server_default": "csm"})
     four_eyes: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     offer: str | None = Field(default=None, max_length=40)
+    # Service, marketing or testimonial: what consent and limits apply to it.
+    message_class: str = Field(default="service", max_length=12, sa_column_kwargs={"server_default": "service"})
+    handed_to: str | None = Field(default=None, max_length=254)
 
 
 class Approval(WorkspaceRow, table=True):
@@ -89,3 +92,75 @@ class Outbox(WorkspaceRow, table=True):
     lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_error: str | None = Field(default=None, max_length=400)
     sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    # What the provider calls it, for replies and bounces; and what it answers, for the thread of a mail.
+    provider_id: str | None = Field(default=None, max_length=200, index=True)
+    in_reply_to: str | None = Field(default=None, max_length=200)
+
+
+class Consent(WorkspaceRow, table=True):
+    """What a contact allowed or refused for a channel and a class of messages; rows are added, never changed."""
+
+    __tablename__ = "consent"
+    __table_args__ = (Index("ix_consent_contact", "contact_id", "channel", "message_class", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id", index=True)
+    contact_id: int = Field(foreign_key="contact.id")
+    channel: str = Field(max_length=20)
+    message_class: str = Field(max_length=12)
+    granted: bool
+    source: str = Field(max_length=200)
+    by: str = Field(max_length=254)
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Suppression(WorkspaceRow, table=True):
+    """An address that nothing is sent to any more, whoever the contact is; `address` is in lower case."""
+
+    __tablename__ = "suppression"
+    __table_args__ = (UniqueConstraint("workspace_id", "channel", "address"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    channel: str = Field(default="email", max_length=20)
+    address: str = Field(max_length=254)
+    reason: str = Field(max_length=200)
+    by: str = Field(max_length=254)
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Inbound(WorkspaceRow, table=True):
+    """What came back for a message: a reply, a bounce, a complaint; `key` makes a repeated report harmless."""
+
+    __tablename__ = "inbound"
+    __table_args__ = (UniqueConstraint("workspace_id", "key"), Index("ix_inbound_draft", "draft_id"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(max_length=200)
+    kind: str = Field(max_length=12)
+    draft_id: int | None = Field(default=None, foreign_key="draft.id")
+    address: str = Field(max_length=254)
+    detail: str = Field(default="", max_length=2000)
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Testimonial(WorkspaceRow, table=True):
+    """What a customer allowed us to say in their name, collected from the reply to a request."""
+
+    __tablename__ = "testimonial"
+    __table_args__ = (Index("ix_testimonial_account", "account_id", "state"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="account.id")
+    contact_id: int = Field(foreign_key="contact.id")
+    draft_id: int | None = Field(default=None, foreign_key="draft.id")
+    state: str = Field(default="collected", max_length=12)
+    quote: str = Field(max_length=2000)
+    rating: int | None = None
+    may_use_name: bool = False
+    may_use_logo: bool = False
+    may_use_quote: bool = False
+    use: str = Field(default="", max_length=200)
+    given_at: datetime = Field(sa_type=UtcDateTime)
+    entered_by: str = Field(max_length=254)
+    approved_by: str | None = Field(default=None, max_length=254)
+    withdrawn_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -21,3 +21,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(), nullable=False),
     )
     op.create_index("ix_note_account", "note", ["account_id", "at"])
+
+
+def downgrade() -> None:
+    op.drop_table("note")
