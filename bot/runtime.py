@@ -22,6 +22,7 @@ from storage.database import Database
 from storage.models import Workspace
 from storage.usage import UsageStore
 from tools.context import SYSTEM, Actor, Clock, Context
+from tools.governance import GOVERNANCE
 from tools.knowledge_base import KnowledgeBase
 from tools.people import SlackPerson, actor_of, workspace_for_team
 
@@ -64,6 +65,7 @@ class Core:
             offers_file=self._offers_file(workspace_id),
             knowledge=self.knowledge,
             journeys_folder=self._journeys_folder(),
+            governance_file=self._governance_file(),
             automatic=self.settings.automatic_plays,
             duties=self.settings.duties,
         )
@@ -72,6 +74,11 @@ class Core:
         """The installation's own journeys, or those that come along."""
         own = self.settings.data_dir / "journeys"
         return own if own.is_dir() else JOURNEYS
+
+    def _governance_file(self) -> Path:
+        """The installation's own rules for messages, or those that come along."""
+        own = self.settings.data_dir / "governance.toml"
+        return own if own.is_file() else GOVERNANCE
 
     def _offers_file(self, workspace_id: str) -> Path:
         """The workspace's own offers, those of the whole installation, or the sample."""

@@ -18,6 +18,7 @@ from storage.database import Database
 from storage.models import Role, User
 from storage.usage import UsageStore
 from tools.errors import NotAllowedError, UserError
+from tools.governance import GOVERNANCE, Governance, load_governance
 from tools.knowledge_base import KnowledgeBase
 
 Clock = Callable[[], datetime]
@@ -73,6 +74,7 @@ class Context:
     knowledge: KnowledgeBase | None = None
     journeys_folder: Path = JOURNEYS
     automatic: frozenset[str] = frozenset()  # plays, or steps as `play/step`, whose messages need no approval
+    governance_file: Path = GOVERNANCE
     duties: Mapping[str, str] = field(default_factory=dict)  # who does the steps of a duty, by email
 
     @property
@@ -86,6 +88,15 @@ class Context:
             return _offers(self.offers_file, self.offers_file.stat().st_mtime_ns)
         except (DeclaredError, OSError) as error:
             raise UserError(f"The offers cannot be read: {error}") from error
+
+    @property
+    def governance(self) -> Governance:
+        """The team's rules for messages.
+
+        Raises:
+            UserError: the file cannot be used; the message says where and why.
+        """
+        return load_governance(self.governance_file)
 
     def library(self) -> Library:
         """Return plays, case studies, articles and templates: the bundled ones and the team's own."""

@@ -7,9 +7,10 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from storage.database import changed_one
-from storage.models import Account, Approval, Audit, Contact, Draft, DraftState, Outbox
+from storage.models import Audit, Contact, Draft, DraftState, Outbox
 from tools.context import Context
-from tools.drafts import DraftCard, content_hash, draft_card
+from tools.drafts import DraftCard, draft_card
+from tools.gate import Verdict, judge
 
 SENDING_LEASE = timedelta(minutes=5)  # longer than any sender's own time-out
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
@@ -39,9 +40,13 @@ def claim_next(ctx: Context) -> Parcel | None:
     with ctx.session() as session:
         while (entry := _next_due(session, ctx.now())) is not None:
             outbox, draft = entry
-            obstacle = _obstacle(session, outbox, draft)
-            if obstacle:
-                _move(ctx, session, draft, DraftState.APPROVED, DraftState.CANCELLED, obstacle)
+            verdict = judge(ctx, session, outbox, draft)
+            if verdict.cancel:
+                _move(ctx, session, draft, DraftState.APPROVED, DraftState.CANCELLED, verdict.cancel)
+                session.commit()
+                continue
+            if verdict.wait_until is not None:
+                _wait(session, outbox, draft, verdict)
                 session.commit()
                 continue
             if _move(ctx, session, draft, DraftState.APPROVED, DraftState.SENDING, None):
@@ -101,24 +106,11 @@ def _next_due(session: Session, now: datetime) -> tuple[Outbox, Draft] | None:
     return due and (due[0], due[1])
 
 
-def _obstacle(session: Session, outbox: Outbox, draft: Draft) -> str | None:
-    """The one gate just before sending: say what stands against it now, or None."""
-    contact, account = session.get_one(Contact, draft.contact_id), session.get_one(Account, draft.account_id)
-    exact = content_hash(draft.channel, draft.recipient, draft.sender, draft.subject, draft.body)
-    approval = session.exec(
-        select(Approval).where(
-            Approval.draft_id == draft.id,
-            Approval.decision == DraftState.APPROVED,
-            Approval.content_hash == exact,
-        )
-    ).first()
-    checks = (
-        (approval is None or outbox.content_hash != exact, "the text is not the one that was approved"),
-        (contact.opted_out_on is not None, f"{contact.name} has opted out"),
-        (contact.left_on is not None, f"{contact.name} has left {account.name}"),
-        (contact.email != draft.recipient, f"the address of {contact.name} has changed"),
-    )
-    return next((reason for stands, reason in checks if stands), None)
+def _wait(session: Session, outbox: Outbox, draft: Draft, verdict: Verdict) -> None:
+    """Put a message off, if it is still approved, and say why on its card."""
+    still = (col(Draft.id) == draft.id, col(Draft.state) == DraftState.APPROVED)
+    if changed_one(session, update(Draft).where(*still).values(reason=verdict.because)):
+        outbox.next_attempt_at = verdict.wait_until or outbox.next_attempt_at
 
 
 def _move(ctx: Context, session: Session, draft: Draft, source: DraftState, to: DraftState, reason: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,6 +15,7 @@ from storage.models import Account, ScoringRun, Snapshot
 from storage.usage import UsageStore
 from tools.context import Actor, Clock, Context
 
+OPEN_RULES = Path(__file__).parent / "open_rules.toml"
 NOW = datetime(2026, 5, 4, 9, tzinfo=UTC)  # a Monday
 TODAY = NOW.date()
 CARDS = load_scorecards(SCORECARDS)

@@ -20,7 +20,7 @@ from sqlmodel import col, func, select
 from storage.database import Database
 from storage.models import Approval, Audit, Contact, Draft, DraftState, Outbox, Role
 from storage.usage import UsageStore
-from tests.tools.portfolio import DANA, MORGAN, NOW, context
+from tests.tools.portfolio import DANA, MORGAN, NOW, OPEN_RULES, context
 from tools import approvals, outbox
 from tools.context import Actor, Context
 from tools.drafts import EXPIRES_AFTER, DraftCard, content_hash, draft_outreach
@@ -199,7 +199,7 @@ def change_contact(ctx: Context, **values: Any) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"opted_out_on": date(2026, 5, 4)}, "Cy Diaz has opted out"),
+        ({"opted_out_on": date(2026, 5, 4)}, "Cy Diaz wants no messages since 4 May 2026"),
         ({"left_on": date(2026, 5, 4)}, "Cy Diaz has left Acme Group"),
         ({"email": "new@customer.example"}, "the address of Cy Diaz has changed"),
         ({"email": None}, "the address of Cy Diaz has changed"),
@@ -305,7 +305,8 @@ class Life(RuleBasedStateMachine):
         copy = shutil.copytree(self.folder, self.folder.parent / f"life-{next(self.copies)}")
         self.database = Database(f"sqlite:///{copy}/tend.db")
         self.now: datetime = NOW
-        self.ctx = context(self.database, UsageStore(str(copy / "usage")), lambda: self.now)
+        ctx = context(self.database, UsageStore(str(copy / "usage")), lambda: self.now)
+        self.ctx = replace(ctx, governance_file=OPEN_RULES)
         self.state: dict[int, DraftState] = {}
         self.hash: dict[int, str] = {}
         self.old: dict[int, set[str]] = {}

@@ -1,0 +1,227 @@
+"""Consent by contact, channel and class of message; addresses that nothing is sent to; lists of them in and out."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlmodel import Session, col, select
+
+from storage.database import insert_new
+from storage.models import Audit, Consent, Contact, Role, Suppression
+from tools.context import Context
+from tools.errors import UserError
+from tools.facts import FactSheet, Listing, day, plural
+from tools.names import resolve_account
+
+Channel = Literal["email", "sms", "slack", "in_app"]
+MessageClass = Literal["service", "marketing", "testimonial"]
+EVERY = "all"
+ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+|\+?[\d\s()/-]{6,30}")
+COLUMNS = ("channel", "address", "reason")
+MOST_ROWS = 200_000
+SOURCE = "consent"
+
+
+def record_consent(
+    ctx: Context, session: Session, contact: Contact, channel: str, message_class: str, granted: bool, source: str
+) -> None:
+    """Add what a contact allowed or refused, with where that is known from. The caller commits."""
+    session.add(
+        Consent(
+            account_id=contact.account_id,
+            contact_id=contact.id or 0,
+            channel=channel,
+            message_class=message_class,
+            granted=granted,
+            source=source[:200],
+            by=ctx.actor.email,
+            at=ctx.now(),
+        )
+    )
+
+
+def set_consent(
+    ctx: Context, account: str, contact: str, channel: Channel, message_class: MessageClass, granted: bool, source: str
+) -> str:
+    """Record by hand what a contact said. Returns a sentence.
+
+    Args:
+        contact: the person's name or email.
+        source: how it is known: a call, a form, a mail.
+    """
+    ctx.require(Role.CSM)
+    if not source.strip():
+        raise UserError("Say where you know it from, for example “call on 3 May”: consent needs a source.")
+    with ctx.session() as session:
+        found = resolve_account(session, account, ctx.today())
+        people = session.exec(select(Contact).where(Contact.account_id == found.id)).all()
+        wanted = contact.strip().lower()
+        person = next((p for p in people if wanted in (p.name.lower(), (p.email or "").lower())), None)
+        if person is None:
+            names = ", ".join(p.name for p in people[:8]) or "nobody"
+            raise UserError(f"{found.name} has no contact “{contact[:80]}”. Known: {names}.")
+        record_consent(ctx, session, person, channel, message_class, granted, source)
+        after = {"channel": channel, "class": message_class, "granted": granted, "source": source[:200]}
+        session.add(
+            Audit(
+                at=ctx.now(), actor=ctx.actor.email, action="consent.set", subject=f"contact:{person.id}", after=after
+            )
+        )
+        session.commit()
+        verb = "allows" if granted else "refuses"
+        return f"{person.name} {verb} {message_class} messages by {channel.replace('_', '-')}."
+
+
+def refusal(
+    session: Session, contact: Contact, address: str, channel: str, message_class: str, needed: bool
+) -> str | None:
+    """Say why a message of a class may not be sent to a contact on a channel; None when it may.
+
+    Args:
+        address: the address that it would go to.
+        needed: whether a consent has to be there; otherwise it goes unless it was refused.
+    """
+    if contact.opted_out_on is not None:
+        return f"{contact.name} wants no messages since {day(contact.opted_out_on)}"
+    kept = select(Suppression).where(Suppression.channel == channel, Suppression.address == address.lower())
+    suppressed = session.exec(kept).first()
+    if suppressed is not None:
+        return f"nothing is sent to this address any more since {day(suppressed.at.date())}: {suppressed.reason}"
+    newest = session.exec(
+        select(Consent)
+        .where(
+            Consent.contact_id == contact.id,
+            col(Consent.channel).in_([channel, EVERY]),
+            col(Consent.message_class).in_([message_class, EVERY]),
+        )
+        .order_by(col(Consent.at).desc(), col(Consent.id).desc())
+    ).first()
+    if newest is not None and not newest.granted:
+        return f"{contact.name} refused {message_class} messages on {day(newest.at.date())} ({newest.source})"
+    if newest is None and needed:
+        return f"there is no consent of {contact.name} to {message_class} messages by {channel}"
+    return None
+
+
+def list_consents(ctx: Context, account: str) -> Listing:
+    """List what the contacts of an account allowed and refused, the newest first, with its source."""
+    with ctx.session() as session:
+        found = resolve_account(session, account, ctx.today())
+        rows = session.exec(
+            select(Consent, Contact.name)
+            .join(Contact, col(Contact.id) == col(Consent.contact_id))
+            .where(Consent.account_id == found.id)
+            .order_by(col(Consent.at).desc(), col(Consent.id).desc())
+        ).all()
+        left = session.exec(
+            select(Contact).where(Contact.account_id == found.id, col(Contact.opted_out_on).is_not(None))
+        ).all()
+    sheet = FactSheet(ctx.today())
+    shown = [(p.name, "everything", "refused", day(p.opted_out_on), "contacts file") for p in left]
+    for consent, name in rows:
+        what = f"{consent.message_class}, {consent.channel}"
+        shown.append((name, what, "allowed" if consent.granted else "refused", day(consent.at.date()), consent.source))
+    for name, what, how, on, source in shown:
+        sheet.add(found.name, f"{name}, {what}", f"{how} on {on} ({source})", "text", SOURCE)
+    text = f"{plural(len(shown), 'consent')} of {found.name}'s contacts on file." if shown else (
+        f"No contact of {found.name} has allowed or refused anything; the rules for each class of message apply."
+    )  # fmt: skip
+    head = ("Contact", "What", "", "On", "Source")
+    ids = (found.id or 0,)
+    return Listing(text, tuple(sheet), ids, f"Consent at {found.name}", head, tuple(shown), len(shown))
+
+
+# ── suppressed addresses ──
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import of suppressed addresses did; `errors` name the line."""
+
+    added: int
+    known: int
+    errors: tuple[str, ...]
+
+
+def suppress(ctx: Context, session: Session, channel: str, address: str, reason: str) -> bool:
+    """Send nothing to an address any more. Returns whether that is new. The caller commits."""
+    row = {
+        "channel": channel, "address": address.strip().lower()[:254], "reason": reason[:200], "by": ctx.actor.email,
+        "at": ctx.now(),
+    }  # fmt: skip
+    if not insert_new(session, Suppression, row, ["channel", "address"]):
+        return False
+    after = {"channel": channel, "address": row["address"], "reason": row["reason"]}
+    session.add(
+        Audit(at=ctx.now(), actor=ctx.actor.email, action="suppression.add", subject="suppression", after=after)
+    )
+    return True
+
+
+def release(ctx: Context, channel: str, address: str, reason: str) -> str:
+    """Let messages go to an address again; an admin's decision, with a reason."""
+    ctx.require(Role.ADMIN)
+    if not reason.strip():
+        raise UserError("Say why messages may go there again; it is kept in the audit.")
+    with ctx.session() as session:
+        wanted = (Suppression.channel == channel, Suppression.address == address.strip().lower())
+        row = session.exec(select(Suppression).where(*wanted)).first()
+        if row is None:
+            raise UserError(f"{address} is not on the list of {channel} addresses that nothing is sent to.")
+        before = {"channel": channel, "address": row.address, "reason": row.reason}
+        session.delete(row)
+        session.add(
+            Audit(
+                at=ctx.now(), actor=ctx.actor.email, action="suppression.release", subject="suppression",
+                before=before, after={"reason": reason[:200]},
+            )
+        )  # fmt: skip
+        session.commit()
+    return f"Messages may go to {address} again."
+
+
+def import_suppressions(ctx: Context, text: str) -> Imported:
+    """Take in a CSV with the columns channel, address, reason; bad lines are named, the rest goes on."""
+    ctx.require(Role.ADMIN)
+    reader = csv.DictReader(io.StringIO(text.removeprefix("﻿")))
+    if reader.fieldnames is None or "address" not in reader.fieldnames:
+        raise UserError(f"The first line must name the columns: {', '.join(COLUMNS)}; address is needed.")
+    added = known = 0
+    errors: list[str] = []
+    with ctx.session() as session:
+        for place, row in enumerate(reader, 2):
+            if place > MOST_ROWS:
+                errors.append(f"line {place}: at most {MOST_ROWS:,} lines at once; the rest was left out")
+                break
+            address = (row.get("address") or "").strip()
+            if not ADDRESS.fullmatch(address):
+                errors.append(f"line {place}: “{address[:80]}” is no address")
+                continue
+            new = suppress(ctx, session, (row.get("channel") or "email").strip(), address, row.get("reason") or "list")
+            added, known = added + new, known + (not new)
+        session.commit()
+    return Imported(added, known, tuple(errors))
+
+
+def export_suppressions(ctx: Context) -> str:
+    """Write all suppressed addresses as CSV, in the form that the import reads."""
+    ctx.require(Role.ADMIN)
+    with ctx.session() as session:
+        rows = session.exec(select(Suppression).order_by(col(Suppression.id))).all()
+    return _csv([(row.channel, _plain(row.address), _plain(row.reason)) for row in rows])
+
+
+def _csv(rows: Iterable[tuple[str, ...]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _plain(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "@", "-", "\t") else text
