@@ -10,6 +10,7 @@ from slack_bolt import BoltRequest
 from slack_bolt.adapter.starlette.handler import to_bolt_request, to_starlette_response
 
 from bot.runtime import Tend
+from bot.unsubscribe import add_unsubscribe
 
 log = structlog.get_logger()
 LARGEST_BODY = 1_000_000  # bytes; Slack's own payloads stay below 300 kB
@@ -46,6 +47,7 @@ def create_http(tend: Tend) -> FastAPI:
         """The process answers."""
         return {"status": "ok"}
 
+    add_unsubscribe(api, tend)
     if tend.bolt.oauth_flow is not None:
         _add_oauth(api, tend)
     return api

@@ -22,7 +22,8 @@ PAGE = """<!doctype html>
 body{{font:16px/1.5 system-ui,sans-serif;color:#1d1c1d;background:#f6f6f4;margin:0}}
 main{{max-width:30rem;margin:12vh auto;background:#fff;padding:2rem;border-radius:12px;box-shadow:0 1px 4px #0002}}
 h1{{font-size:1.25rem;margin:0 0 1rem}}button{{font:inherit;padding:.6rem 1rem;border-radius:8px;border:1px solid #ccc;
-background:#fff;cursor:pointer;margin:.3rem .5rem .3rem 0}}button.main{{background:#1d5b4f;border-color:#1d5b4f;color:#fff}}
+background:#fff;cursor:pointer;margin:.3rem .5rem .3rem 0}}
+button.main{{background:#1d5b4f;border-color:#1d5b4f;color:#fff}}
 p.small{{color:#666;font-size:.875rem}}</style></head><body><main>{content}</main></body></html>"""
 
 

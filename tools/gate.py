@@ -11,6 +11,7 @@ from storage.models import Account, Approval, Contact, Draft, DraftState, Outbox
 from tools.consent import refusal
 from tools.context import Context
 from tools.drafts import content_hash
+from tools.facts import plural
 from tools.governance import Cap, Governance
 
 
@@ -38,9 +39,7 @@ def judge(ctx: Context, session: Session, outbox: Outbox, draft: Draft) -> Verdi
     opens = ctx.governance.of_class(draft.message_class).open_at(now, zone)
     if opens > now:
         local = opens.astimezone(ZoneInfo(zone))
-        return Verdict(
-            wait_until=opens, because=f"it is outside of {contact.name}'s hours; goes {local:%A %H:%M} there"
-        )
+        return Verdict(wait_until=opens, because=f"goes {local:%A %H:%M}, in {contact.name}'s own hours")
     return _capped(ctx, session, draft, contact, account, now)
 
 
@@ -72,7 +71,7 @@ def _capped(ctx: Context, session: Session, draft: Draft, contact: Contact, acco
         (ctx.governance.account_cap, Draft.account_id == account.id, account.name),
     ):
         if (until := _free_at(session, cap, mine, now)) is not None:
-            because = f"{name} got {cap.messages} messages within {cap.days} days, the most that is allowed"
+            because = f"{name} got {plural(cap.messages, 'message')} within {cap.days} days, the most that is allowed"
             return Verdict(wait_until=until, because=because)
     return SEND
 
