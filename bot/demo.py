@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shutil
 import socket
 import threading
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from tools import digests, knowledge, refresh
 from tools.context import Context
 
 log = structlog.get_logger()
+RULES = Path(__file__).parent / "local" / "governance.toml"
 TEAM, BOT_TOKEN, BOT_USER = "T0LOCAL", "xoxb-local", "U0TEND"
 DIGEST_CHANNEL = "C0CUSTOMERS"
 
@@ -102,8 +104,10 @@ class Demo:
             "slack_mode": "http",
             "slack_api_url": f"http://127.0.0.1:{port}/api/",
             "email_from": "success@tend-demo.example",
+            "public_url": f"http://127.0.0.1:{bot_port}",
         }
         self.settings = Settings(**{**settings.model_dump(), **local})
+        _keep_rules(folder)
         self._prepare_workspace()
         self._fill()
         people = _people(self._context())
@@ -283,6 +287,13 @@ def _channels(people: list[Person]) -> list[Channel]:
             "C0PARTNER", "shared-partner", (*members, "UEXTERN", BOT_USER), shared=True, topic="Shared with a partner"
         ),
     ]
+
+
+def _keep_rules(folder: Path) -> None:
+    """Give the demo rules under which messages leave while one looks on, unless it has its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "governance.toml").exists():
+        shutil.copy(RULES, folder / "governance.toml")
 
 
 def _free_port() -> int:

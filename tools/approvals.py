@@ -1,19 +1,23 @@
 """A person's decisions on drafts. Each is one conditional update, so a second click finds nothing to do."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import update
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
 from storage.database import changed_one
 from storage.models import Approval, Audit, Draft, DraftState, Outbox, Role
-from tools.context import Context
-from tools.drafts import DraftCard, content_hash, draft_card
+from tools.context import RANKS, Context
+from tools.drafts import EXPIRES_AFTER, DraftCard, content_hash, draft_card
 from tools.errors import NotAllowedError, StaleError, UserError
+from tools.names import find_colleague
 from tools.opportunities import mark_proposed
+from tools.renewing import changed_facts, composed_again
 
 LONGEST_BODY, LONGEST_SUBJECT = 20_000, 200
+LONGEST_SNOOZE = 60  # days
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{%|\[(?:name|company|first name|your name|insert[^\]]*)\]", re.I)
 OPEN = (DraftState.DRAFTED, DraftState.SNOOZED)
 
@@ -49,6 +53,8 @@ def approve(ctx: Context, draft_id: int, seen_hash: str) -> DraftCard:
         draft = _load(session, draft_id)
         _may_approve(ctx, draft)
         _check_text(draft.subject, draft.body)
+        if stale := changed_facts(ctx, session, draft):
+            raise StaleError(f"The facts behind it have changed: {'; '.join(stale)}. Refresh the draft, or edit it.")
         _decide(ctx, session, draft, seen_hash, DraftState.APPROVED, None)
         if draft.offer:
             mark_proposed(session, draft)
@@ -57,7 +63,7 @@ def approve(ctx: Context, draft_id: int, seen_hash: str) -> DraftCard:
                 draft_id=draft_id,
                 idempotency_key=f"draft-{draft_id}-{seen_hash[:16]}",
                 content_hash=seen_hash,
-                next_attempt_at=ctx.now(),
+                next_attempt_at=ctx.now() + timedelta(seconds=ctx.governance.undo_seconds),
             )
         )
         session.commit()
@@ -69,8 +75,107 @@ def _may_approve(ctx: Context, draft: Draft) -> None:
     ctx.require(Role(draft.approver_role))
     if draft.four_eyes and ctx.actor.email == draft.created_by:
         raise NotAllowedError(
-            f"This offer goes beyond what you may give alone: another {draft.approver_role} has to approve it."
+            f"This one needs a second pair of eyes: another {draft.approver_role} than who asked for it."
         )
+
+
+def undo(ctx: Context, draft_id: int) -> DraftCard:
+    """Take back an approval while the message has not left; the draft is open again, its text as it was.
+
+    Raises:
+        StaleError: it has left, or is leaving.
+    """
+    ctx.require(Role.CSM)
+    with ctx.session() as session:
+        draft = _load(session, draft_id)
+        still = (col(Draft.id) == draft_id, col(Draft.state) == DraftState.APPROVED)
+        waiting = session.exec(select(Outbox).where(Outbox.draft_id == draft_id, Outbox.attempts == 0)).first()
+        values = {"state": DraftState.DRAFTED, "reason": None}
+        if waiting is None or not changed_one(session, update(Draft).where(*still).values(**values)):
+            raise StaleError(f"It cannot be taken back any more: it is {draft.state}.")
+        session.delete(waiting)
+        _note_decision(ctx, session, draft_id, "undone", draft.content_hash, None)
+        _record(ctx, session, draft_id, "undo", {"state": DraftState.APPROVED}, {"state": DraftState.DRAFTED})
+        session.commit()
+        return draft_card(session, _load(session, draft_id))
+
+
+def snooze(ctx: Context, draft_id: int, seen_hash: str, days: int) -> DraftCard:
+    """Put a draft aside for some days; it comes back by itself, and expires a week after that."""
+    ctx.require(Role.CSM)
+    if not 1 <= days <= LONGEST_SNOOZE:
+        raise UserError(f"A draft can rest 1 to {LONGEST_SNOOZE} days.")
+    with ctx.session() as session:
+        draft = _load(session, draft_id)
+        until = ctx.now() + timedelta(days=days)
+        values = {"state": DraftState.SNOOZED, "snoozed_until": until, "expires_at": until + EXPIRES_AFTER}
+        _change(ctx, session, draft, seen_hash, "snooze", values)
+        session.commit()
+        return draft_card(session, _load(session, draft_id))
+
+
+def hand_over(ctx: Context, draft_id: int, seen_hash: str, colleague: str) -> DraftCard:
+    """Give a draft to a colleague for the decision; who asked for it stays who asked for it."""
+    ctx.require(Role.CSM)
+    with ctx.session() as session:
+        draft = _load(session, draft_id)
+        person = find_colleague(ctx, session, colleague)
+        if person.email == (draft.handed_to or ""):
+            raise UserError(f"{person.name} has it already.")
+        if RANKS[Role(person.role)] < RANKS[Role(draft.approver_role)]:
+            raise UserError(f"{person.name} may not decide it: it needs the role {draft.approver_role}.")
+        _change(ctx, session, draft, seen_hash, "hand_over", {"handed_to": person.email})
+        session.commit()
+        return draft_card(session, _load(session, draft_id))
+
+
+def refresh_draft(ctx: Context, draft_id: int, seen_hash: str) -> DraftCard:
+    """Write an open draft again from today's facts; what was edited in it is replaced.
+
+    Raises:
+        UserError: the facts do not hold enough for a message any more.
+    """
+    ctx.require(Role.CSM)
+    with ctx.session() as session:
+        draft = _load(session, draft_id)
+        fresh = composed_again(ctx, session, draft)
+        renewed = ("subject", "body", "content_hash", "facts", "recipient", "contact_id")
+        values = {name: getattr(fresh, name) for name in renewed}
+        values["expires_at"] = ctx.now() + EXPIRES_AFTER
+        _change(ctx, session, draft, seen_hash, "refresh", values)
+        session.commit()
+        return draft_card(session, _load(session, draft_id))
+
+
+def _change(ctx: Context, session: Session, draft: Draft, seen_hash: str, action: str, values: dict[str, Any]) -> None:
+    """Change an open draft that is as the person saw it, and record what it was before."""
+    before = {name: _plain(getattr(draft, name)) for name in values if name != "facts"}
+    statement = update(Draft).where(*_still(draft.id or 0, seen_hash, ctx.now()))
+    if not changed_one(session, statement.values(**values)):
+        raise StaleError(_how_it_stands(draft, seen_hash, ctx.now()))
+    after = {name: _plain(value) for name, value in values.items() if name != "facts"}
+    _record(ctx, session, draft.id or 0, action, before, after)
+    session.expire(draft)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def wake_snoozed(ctx: Context) -> list[DraftCard]:
+    """Open the drafts again whose rest is over. Returns them."""
+    with ctx.session() as session:
+        due = session.exec(
+            select(Draft.id).where(Draft.state == DraftState.SNOOZED, col(Draft.snoozed_until) <= ctx.now())
+        ).all()
+        woken = []
+        for draft_id in due:
+            still = (col(Draft.id) == draft_id, col(Draft.state) == DraftState.SNOOZED)
+            if changed_one(session, update(Draft).where(*still).values(state=DraftState.DRAFTED, snoozed_until=None)):
+                _record(ctx, session, draft_id or 0, "wake", {"state": "snoozed"}, {"state": "drafted"})
+                woken.append(draft_id or 0)
+        session.commit()
+    return [get_draft(ctx, draft_id) for draft_id in woken]
 
 
 def reject(ctx: Context, draft_id: int, seen_hash: str, reason: str) -> DraftCard:
@@ -114,8 +219,6 @@ def remember_card(ctx: Context, draft_id: int, channel: str, ts: str) -> None:
 
 def expire_drafts(ctx: Context) -> list[DraftCard]:
     """Close the drafts that nobody decided in time. Returns them as they stand now."""
-    from sqlmodel import select
-
     with ctx.session() as session:
         due = session.exec(select(Draft).where(col(Draft.state).in_(OPEN), col(Draft.expires_at) <= ctx.now())).all()
         for draft in due:
@@ -149,19 +252,15 @@ def _decide(ctx: Context, session: Session, draft: Draft, seen_hash: str, to: Dr
     statement = update(Draft).where(*_still(draft.id or 0, seen_hash, ctx.now()))
     if not changed_one(session, statement.values(state=to, reason=reason)):
         raise StaleError(_how_it_stands(draft, seen_hash, ctx.now()))
-    session.add(
-        Approval(
-            draft_id=draft.id or 0,
-            decision=to,
-            by=ctx.actor.email,
-            at=ctx.now(),
-            content_hash=seen_hash,
-            note=reason,
-        )
-    )
+    _note_decision(ctx, session, draft.id or 0, to, seen_hash, reason)
     text = {"subject": draft.subject, "body": draft.body, "recipient": draft.recipient, "hash": seen_hash}
     _record(ctx, session, draft.id or 0, to, {"state": draft.state}, {**text, "reason": reason})
     session.expire(draft)
+
+
+def _note_decision(ctx: Context, session: Session, draft_id: int, to: str, seen: str, note: str | None) -> None:
+    by = ctx.actor.email
+    session.add(Approval(draft_id=draft_id, decision=to, by=by, at=ctx.now(), content_hash=seen, note=note))
 
 
 def _record(ctx: Context, session: Session, draft_id: int, action: str, before: dict, after: dict) -> None:

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from knowledge.documents import Template, observations, render, templates, true_observations
 from scoring.catalogue import CATALOGUE
 from storage import queries
-from storage.models import Account, Contact, Draft, DraftState, Goal, StakeholderChange, Ticket
+from storage.models import Account, Contact, Draft, DraftState, Goal, Outbox, StakeholderChange, Ticket
 from tools.account_query import scored_day
 from tools.context import Context
 from tools.errors import UserError
@@ -56,6 +56,10 @@ class DraftCard(Result):
     approver_role: str = "csm"
     four_eyes: bool = False
     cards: tuple[tuple[str, str], ...] = ()
+    snoozed_until: datetime | None = None
+    handed_to: str = ""
+    language: str = "en"
+    undo_until: datetime | None = None
 
 
 def draft_outreach(
@@ -165,7 +169,19 @@ def draft_card(session: Session, draft: Draft) -> DraftCard:
         approver_role=draft.approver_role,
         four_eyes=draft.four_eyes,
         cards=tuple((channel, ts) for channel, ts in draft.cards),
+        snoozed_until=draft.snoozed_until,
+        handed_to=draft.handed_to or "",
+        language=contact.language,
+        undo_until=_leaves_at(session, draft),
     )
+
+
+def _leaves_at(session: Session, draft: Draft) -> datetime | None:
+    """Until when an approval can be taken back: when the message, not yet tried, leaves."""
+    if draft.state != DraftState.APPROVED:
+        return None
+    waiting = select(Outbox.next_attempt_at).where(Outbox.draft_id == draft.id, Outbox.attempts == 0)
+    return session.exec(waiting).first()
 
 
 def quoted(text: str) -> str:
@@ -220,7 +236,16 @@ def compose(
         created_by=ctx.actor.email,
         created_at=now,
         expires_at=now + EXPIRES_AFTER,
+        **_high_risk(ctx, template),
     )
+
+
+def _high_risk(ctx: Context, template: Template) -> dict[str, Any]:
+    """Who has to approve a message of high risk."""
+    if not template.high_risk:
+        return {}
+    rules = ctx.governance
+    return {"approver_role": rules.high_risk_approver, "four_eyes": rules.high_risk_four_eyes}
 
 
 def _used_facts(account: Account, facts: dict[str, Any], used: list[str], as_of: date) -> list[Fact]:

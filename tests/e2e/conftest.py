@@ -10,6 +10,7 @@ import pytest
 
 from bot.demo import Demo
 from bot.settings import Settings
+from tests.tools.portfolio import OPEN_RULES
 
 TODAY = date(2026, 11, 20)  # the made-up portfolio is the same for the same day
 DANA, MORGAN, GUEST, EXTERN = "U0001", "U0013", "UGUEST", "UEXTERN"
@@ -34,6 +35,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the demo portfolio, imported and scored once."""
     folder = tmp_path_factory.mktemp("filled")
     fixed_date(folder)
+    (folder / "demo").mkdir(exist_ok=True)
+    shutil.copy(OPEN_RULES, folder / "demo" / "governance.toml")
     demo = Demo(Settings(data_dir=folder, openai_api_key=None), 0)
     demo.stop()
     return folder

@@ -51,7 +51,7 @@ def at(days: int) -> datetime:
 
 
 def context(database: Database, usage: UsageStore, clock: Clock = lambda: NOW, actor: Actor = DANA) -> Context:
-    return Context("main", actor, database, usage, CARDS, "success@team.example", clock)
+    return Context("main", actor, database, usage, CARDS, "success@team.example", clock, governance_file=OPEN_RULES)
 
 
 def fill(ctx: Context) -> None:
