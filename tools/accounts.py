@@ -143,6 +143,7 @@ def acknowledge_account(ctx: Context, account_id: int) -> str:
 
 
 def _record(ctx: Context, account_id: int, action: str, until: date | None) -> str:
+    ctx.require(Role.CSM)
     with ctx.session() as session:
         account = session.get(Account, account_id)
         if account is None:

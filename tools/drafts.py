@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from knowledge.documents import Template, observations, render, templates, true_observations
 from scoring.catalogue import CATALOGUE
 from storage import queries
-from storage.models import Account, Contact, Draft, DraftState, Goal, StakeholderChange, Ticket
+from storage.models import Account, Contact, Draft, DraftState, Goal, Role, StakeholderChange, Ticket
 from tools.account_query import scored_day
 from tools.context import Context
 from tools.errors import UserError
@@ -68,6 +68,7 @@ def draft_outreach(
         purpose: why to write; left out, the account's own situation decides.
         request_key: makes a repeated request return the first draft.
     """
+    ctx.require(Role.CSM)
     with ctx.session() as session:
         known = earlier_draft(session, request_key)
         if known:

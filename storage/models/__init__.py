@@ -26,7 +26,7 @@ from storage.models.operations import (
     WorkState,
 )
 from storage.models.outreach import Approval, Draft, DraftState, Outbox
-from storage.models.people import Role, SlackInstallation, User, Workspace
+from storage.models.people import Role, Scope, SlackInstallation, User, Workspace
 from storage.models.playing import PlayDecision, PlayRun, PlayStep, PlayVersion, RunState, StepState, Task, TaskState
 from storage.models.results import (
     AccountAction,
@@ -79,6 +79,7 @@ __all__ = [
     "PremiumTrial",
     "Role",
     "RunState",
+    "Scope",
     "ScoringRun",
     "ServiceRecord",
     "Signal",
