@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import Session
 
 from storage import queries
-from storage.models import Account, AccountAction, User
+from storage.models import Account, AccountAction, Role, User
 from tools.account_query import AccountFilter, AccountQuery, Band, Sort, Trend, scored_day, subject_of
 from tools.account_rows import TREND_DAYS, AccountRow
 from tools.context import Context
