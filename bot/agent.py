@@ -62,6 +62,12 @@ class Answer:
         return tuple(fact for result in self.results for fact in result.facts)
 
     @property
+    def of_accounts_alone(self) -> bool:
+        """Whether it speaks of the accounts shown and of nothing else: no totals, no names to choose from."""
+        of_one = {tool.name for tool in TOOLS if tool.of_one_account}
+        return bool(self.results) and not self.choices and {call["name"] for call in self.calls} <= of_one
+
+    @property
     def account_ids(self) -> tuple[int, ...]:
         return tuple(dict.fromkeys(a for result in self.results for a in result.account_ids))
 

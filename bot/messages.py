@@ -1,6 +1,6 @@
 """What Tend sends to Slack: posts that appear once, updates, and words for one person only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from slack_sdk import WebClient
@@ -16,6 +16,7 @@ EVENT_TYPE = "tend_message"
 LOOK_BACK = 50  # messages read to find out whether a post before a crash went through
 
 Blocks = list[dict[str, Any]]
+Barred = Callable[[Context, str, Collection[int]], str | None]
 
 
 class Messenger:
@@ -23,19 +24,46 @@ class Messenger:
 
     Args:
         client_of: returns the Slack client of a workspace.
+        barred: says why an answer to the actor may not go into a channel, or None where it may.
     """
 
-    def __init__(self, client_of: Callable[[str], WebClient]) -> None:
+    def __init__(self, client_of: Callable[[str], WebClient], barred: Barred) -> None:
         self.client_of = client_of
+        self._barred = barred
+
+    def place(
+        self, ctx: Context, channel: str, thread_ts: str | None = None, accounts: Collection[int] = ()
+    ) -> tuple[str, str | None]:
+        """Return where an answer to the actor goes: the channel, or their own messages where others may not see it.
+
+        Args:
+            accounts: those that the answer speaks of, where it speaks of nothing else.
+        """
+        reason = self._barred(ctx, channel, accounts)
+        if reason is None:
+            return channel, thread_ts
+        user = ctx.actor.slack_id or ""
+        self.tell(ctx, channel, user, reason, thread_ts=thread_ts)
+        return str(self.client_of(ctx.workspace_id).conversations_open(users=user)["channel"]["id"]), None
 
     def post_once(
-        self, ctx: Context, key: str, channel: str, text: str, blocks: Blocks, thread_ts: str | None = None
+        self,
+        ctx: Context,
+        key: str,
+        channel: str,
+        text: str,
+        blocks: Blocks,
+        thread_ts: str | None = None,
+        accounts: Collection[int] = (),
     ) -> str:
         """Post a message that must appear once, however often this is called. Returns its ts.
+
+        It goes into the actor's own messages instead where not everybody in the channel may see it.
 
         The key is stored before the post and travels in the message's metadata, so that after a crash
         between the two the message itself tells whether it went out.
         """
+        channel, thread_ts = self.place(ctx, channel, thread_ts, accounts)
         row = {"key": key, "channel": channel, "created_at": ctx.now()}
         with ctx.session() as session:
             new = insert_new(session, SlackMessage, row, ["key"])

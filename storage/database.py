@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection, Engine, Select, create_engine, event, inspect, literal, select
+from sqlalchemy import Connection, Engine, Select, create_engine, event, inspect, literal, orm, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
 from sqlalchemy.pool import StaticPool
@@ -208,7 +208,7 @@ def _filter(state: ORMExecuteState) -> None:
         state.statement = _owned(state.session, state.statement)
 
 
-def _owned(session: Session, statement: Any) -> Any:
+def _owned(session: orm.Session, statement: Any) -> Any:
     """Limit a statement to the session's workspace, and to the accounts of its view."""
     workspace_id = session.info["workspace_id"]
     mine = with_loader_criteria(Tenant, lambda cls: cls.owner == workspace_id, include_aliases=True)

@@ -131,7 +131,8 @@ def answer_question(tend: Tend, item: Item) -> None:
     reply = _refusal(text) or _answered(tend, ctx, item, text)
     channel, thread = payload["channel"], payload.get("thread_ts")
     if reply.blocks:
-        tend.messenger.post_once(ctx, f"answer:{item.key}", channel, reply.text, reply.blocks, thread_ts=thread)
+        channel, thread = tend.messenger.place(ctx, channel, thread, reply.accounts)
+        tend.messenger.post_once(ctx, f"answer:{item.key}", channel, reply.text, reply.blocks, thread, reply.accounts)
     for card in reply.drafts:
         post_draft(tend, ctx, card, channel, thread)
     _clear_status(tend, ctx, payload)
@@ -153,6 +154,7 @@ class Reply:
     text: str
     blocks: list[Block]
     drafts: tuple[DraftCard, ...] = ()
+    accounts: tuple[int, ...] = ()  # those that it speaks of, where it speaks of nothing else
 
 
 def _refusal(text: str) -> Reply | None:
@@ -182,7 +184,8 @@ def _answered(tend: Tend, ctx: Context, item: Item, text: str) -> Reply:
     _remember(ctx, item, thread, text, answer)
     asked = f"_{escape(payload['shown'])}_\n" if payload.get("shown") else ""
     drafts = tuple(result for result in answer.results if isinstance(result, DraftCard))
-    return Reply(answer.text or "Here is what I found.", answer_blocks(answer, text, item.key, asked), drafts)
+    accounts = answer.account_ids if answer.of_accounts_alone else ()
+    return Reply(answer.text or "Here is what I found.", answer_blocks(answer, text, item.key, asked), drafts, accounts)
 
 
 def answer_blocks(answer: Answer, question: str, key: str, asked: str = "") -> list[Block]:

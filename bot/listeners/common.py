@@ -86,6 +86,7 @@ def post_result(tend: Tend, ctx: Context, item: Item, name: str, found: Result) 
         found.text,
         result_blocks(found),
         thread_ts=item.payload.get("thread_ts"),
+        accounts=found.account_ids,
     )
 
 
