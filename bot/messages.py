@@ -8,11 +8,13 @@ from slack_sdk.errors import SlackApiError
 from sqlalchemy import update
 from sqlmodel import col, select
 
+from bot.blocks.parts import escape, said
 from storage.database import changed_one, insert_new
 from storage.models import SlackMessage
 from tools.context import Context
 
 EVENT_TYPE = "tend_message"
+MOST = 4000  # characters of the words that stand beside the blocks
 LOOK_BACK = 50  # messages read to find out whether a post before a crash went through
 
 Blocks = list[dict[str, Any]]
@@ -77,8 +79,8 @@ class Messenger:
             metadata = {"event_type": EVENT_TYPE, "event_payload": {"key": key}}
             answer = client.chat_postMessage(
                 channel=channel,
-                text=text,
-                blocks=blocks,
+                text=escape(text),
+                blocks=blocks or said(text),
                 thread_ts=thread_ts,
                 metadata=metadata,
                 unfurl_links=False,
@@ -93,10 +95,23 @@ class Messenger:
     def update(self, ctx: Context, channel: str, ts: str, text: str, blocks: Blocks) -> None:
         """Change a message of ours; one that was deleted in the meantime is let go."""
         try:
-            self.client_of(ctx.workspace_id).chat_update(channel=channel, ts=ts, text=text[:4000], blocks=blocks)
+            self.client_of(ctx.workspace_id).chat_update(
+                channel=channel, ts=ts, text=escape(text[:MOST]), blocks=blocks
+            )
         except SlackApiError as error:
             if error.response.get("error") != "message_not_found":
                 raise
+
+    def write(self, ctx: Context, channel: str, text: str, thread_ts: str | None = None) -> None:
+        """Say something in a person's own messages."""
+        self.client_of(ctx.workspace_id).chat_postMessage(
+            channel=channel,
+            text=escape(text[:MOST]),
+            blocks=said(text),
+            thread_ts=thread_ts,
+            unfurl_links=False,
+            unfurl_media=False,
+        )
 
     def tell(
         self,
@@ -110,7 +125,7 @@ class Messenger:
         """Say something that only one person sees."""
         client = self.client_of(ctx.workspace_id)
         client.chat_postEphemeral(
-            channel=channel, user=user, text=text[:4000], blocks=blocks or None, thread_ts=thread_ts
+            channel=channel, user=user, text=escape(text[:MOST]), blocks=blocks or said(text), thread_ts=thread_ts
         )
 
 

@@ -41,6 +41,11 @@ class Tool:
         return self.function.__name__
 
     @property
+    def drafts(self) -> bool:
+        """Whether it writes a draft, which the same request must not do twice."""
+        return "request_key" in self.hidden
+
+    @property
     def of_one_account(self) -> bool:
         """Whether it cannot answer without an account."""
         account = signature(self.function).parameters.get("account")

@@ -57,13 +57,13 @@ def acknowledge(tend: Tend, item: Item) -> None:
     if ctx is None:
         return
     name = acknowledge_account(ctx, item.payload["account"])
-    text = f"<@{item.payload['user']}> is on *{escape(name)}*."
+    shown = f"<@{item.payload['user']}> is on *{escape(name)}*."
     tend.messenger.post_once(
         ctx,
         f"ack:{item.key}",
         item.payload["channel"],
-        text,
-        [section(text)],
+        f"{ctx.actor.name} is on {name}.",
+        [section(shown)],
         thread_ts=item.payload.get("thread_ts"),
         accounts=(item.payload["account"],),
     )
