@@ -7,14 +7,17 @@ from typing import Any
 from bot.slots import Lexicon, mentions
 from tools.errors import UserError
 from tools.names import NameIndex, fold
-from tools.registry import TOOLS, Tool
+from tools.registry import Tool
 
+NOT_ASKED = "I draft only when I am asked to, for example with “draft outreach to Acme”."
+OTHER_ACCOUNT = "I draft only for the account that the question is about; name the one that is meant."
 THINGS = r"(?:e-?mail|message|note|letter|proposal|offer|quote|reminder|apology|invitation|draft)s?"
+WRITES = r"(?<!they )(?<!customer )\b(?i:write|e-?mail|message|mail)"
 ASKS = re.compile(
-    r"\b(?:draft|compose|outreach|reach out|congratulate|apologi[sz]e|propose)\b"
-    r"|(?<!they )(?<!customer )\b(?:write|e-?mail|message|mail)\s+(?:to|an?|the|them|him|her|it|me|one|[A-Z])"
-    rf"|\b(?:need|want|give|make|prepare|create|suggest|send|put together|get)\b[^.?!]{{0,40}}\b{THINGS}\b"
-    r"|^\W*(?:please )?(?:write|thank|e-?mail|message)\b"
+    r"(?i:\b(?:draft|compose|outreach|reach out|congratulate|apologi[sz]e|propose)\b)"
+    rf"|{WRITES}\s+(?:(?i:to|an?|the|them|him|her|it|me|one)\b|[A-Z])"
+    rf"|(?i:\b(?:need|want|give|make|prepare|create|suggest|send|put together|get)\b[^.?!]{{0,40}}\b{THINGS}\b)"
+    r"|(?i:^\W*(?:please )?(?:write|thank|e-?mail|message)\b)"
 )
 
 
@@ -33,21 +36,19 @@ def check(tool: Tool, given: dict[str, Any], question: str, lexicon: Lexicon, li
     """
     if not tool.drafts:
         return
-    if not asks_for_draft(question, lexicon):
-        raise NotAskedError("The person did not ask for a draft. Tell them what you found; they can ask for one.")
+    if not asks_for_draft(question):
+        raise NotAskedError(NOT_ASKED)
     account = str(given.get("account") or "")
     if not means(account, question, lexicon, listed):
-        raise NotAskedError("The person did not ask for a draft for this account. Draft only for the one they meant.")
+        raise NotAskedError(OTHER_ACCOUNT)
 
 
-def asks_for_draft(question: str, lexicon: Lexicon) -> bool:
+def asks_for_draft(question: str) -> bool:
     """Whether a question asks for a message to be written."""
-    if ASKS.search(question) or ASKS.search(question[:1].lower() + question[1:]):
-        return True
-    from bot.offline import plan_calls
+    from bot.offline import WRITE, clauses
+    from bot.slots.words import put_right
 
-    drafting = {tool.name for tool in TOOLS if tool.drafts}
-    return any(call["name"] in drafting for call in plan_calls(question, lexicon).tool_calls)
+    return bool(ASKS.search(question)) or any(WRITE.search(put_right(clause)) for clause in clauses(question))
 
 
 def means(account: str, question: str, lexicon: Lexicon, listed: Collection[int]) -> bool:

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from bot.agent import MODEL, Answer, Turn
 from bot.blocks import result_blocks
 from bot.blocks.asking import choices, sources, suggestions
-from bot.blocks.parts import Block, escape, fit, section
+from bot.blocks.parts import Block, escape, fit, mrkdwn, section
 from bot.cards import post_draft
 from bot.listeners.common import person, pressed, put_press, say_only_to
 from bot.listeners.documents import put_files
@@ -208,7 +208,7 @@ def _footer(answer: Answer, key: str) -> Block:
     mode = f"As of {day(max(fact.as_of for fact in answer.facts))} · {mode}"
     return {
         "type": "section",
-        "text": {"type": "mrkdwn", "text": f"_{escape(mode)}_"},
+        "text": mrkdwn(f"_{escape(mode)}_"),
         "accessory": {
             "type": "button",
             "action_id": "sources",
