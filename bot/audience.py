@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from bot.settings import Settings
 from storage.models import Account, Scope, User
+from storage.queries import user_by_email
 from tools.context import SYSTEM, Actor, Context
 from tools.errors import NotAllowedError
 from tools.people import Newcomer, SlackPerson, is_colleague
@@ -83,18 +84,19 @@ class Audience:
         """The members as colleagues; None for each who is none. Apps are left out: an admin installed them."""
         with ctx.acting(SYSTEM).session() as session:
             found = session.exec(select(User).where(col(User.slack_id).in_(members), col(User.active))).all()
-            by_email = {user.email.lower(): user for user in session.exec(select(User)).all()}
-        known = {user.slack_id: user for user in found}
-        for member in members:
-            if member in known:
-                yield Actor.of(known[member])
-                continue
-            person = self._person_of(ctx, member)
-            if person.bot or person.deleted:
-                continue
-            user = by_email.get((person.email or "").lower())
-            new = Actor(person.email or "", person.name, self.newcomer.role, member, self.newcomer.scope)
-            yield (Actor.of(user) if user else new) if is_colleague(person, self._team_of(ctx)) else None
+        yield from (Actor.of(user) for user in found)
+        known = {user.slack_id for user in found}
+        people = (self._person_of(ctx, member) for member in members if member not in known)
+        yield from (self._reader(ctx, person) for person in people if not (person.bot or person.deleted))
+
+    def _reader(self, ctx: Context, person: SlackPerson) -> Actor | None:
+        """Somebody who never wrote to Tend: as their row says, or as they would be entered."""
+        if not is_colleague(person, self._team_of(ctx)):
+            return None
+        email = person.email or ""
+        with ctx.acting(SYSTEM).session() as session:
+            user = user_by_email(session, email)
+        return Actor.of(user) if user else Actor(email, person.name, scope=self.newcomer.scope)
 
     def _team_of(self, ctx: Context) -> str:
         return self._person_of(ctx, ctx.actor.slack_id or "").team_id
