@@ -18,6 +18,7 @@ from bot.asked import check
 from bot.grounding import ungrounded
 from bot.settings import Settings, plain
 from bot.slots import Lexicon
+from bot.telling import as_data, for_model
 from knowledge.documents import prompt
 from storage.models import Account, User
 from tools.account_query import scored_day
@@ -26,13 +27,10 @@ from tools.errors import AmbiguousError, Choice, UnknownAccountError, UserError
 from tools.facts import Fact, Result
 from tools.names import NameIndex, name_index
 from tools.registry import TOOLS, Tool
-from tools.writing import one_line, visible
 
 log = structlog.get_logger()
 MOST_MODEL_CALLS = 6
 SECONDS = 40.0
-QUOTES = str.maketrans("«»", "‹›")
-FACTS_SHOWN = 6000  # characters of facts per tool result that the language model reads
 TURNS_SHOWN = 6
 RULES, MODEL = "rules", "model"
 NO_MODEL = "rules, the language model is not available"
@@ -289,7 +287,7 @@ def _problems(run: Run, words: str) -> list[str]:
 
 def _corrected(model: Any, run: Run, words: str, problems: list[str], system: str) -> str:
     """Ask once for the narrative without what no tool result holds; empty when that fails."""
-    shown = "\n".join(_for_model(result) for result in run.results)
+    shown = "\n".join(for_model(result) for result in run.results)
     messages = [
         ("system", system),
         ("user", f"{run.question}\n\nTool results:\n{shown}"),
@@ -311,40 +309,12 @@ def _langchain_tool(tool: Tool, run: Run) -> Any:
 
     def call(**arguments: Any) -> str:
         try:
-            return _for_model(run.call(tool, {k: v for k, v in arguments.items() if v is not None}))
+            return for_model(run.call(tool, {k: v for k, v in arguments.items() if v is not None}))
         except UserError as error:
             return as_data(str(error))
 
     description, schema = _schema(tool)
     return StructuredTool.from_function(call, name=tool.name, description=description, args_schema=schema)
-
-
-def _for_model(result: Result) -> str:
-    """A result for the language model: its wording, then its facts, a line per subject."""
-    by_subject: dict[str, list[str]] = {}
-    for fact in result.facts:
-        by_subject.setdefault(as_data(fact.subject), []).append(_told(fact))
-    lines = [f"«{subject}» {'; '.join(found)}" for subject, found in by_subject.items()]
-    return f"{as_data(result.text)}\n\n{chr(10).join(lines)}"[:FACTS_SHOWN]
-
-
-def as_data(text: str) -> str:
-    """Text that may hold others' words: nothing in it ends the quotation that it stands in."""
-    return visible(text).translate(QUOTES)
-
-
-def _told(fact: Fact) -> str:
-    """A fact in words; what others wrote stands in guillemets, on one line, with who wrote it."""
-    value = as_data(_rounded(fact))
-    if not fact.author:
-        return f"{as_data(fact.measure)}: {value}"
-    return f"{as_data(fact.measure)} (written by a {fact.author}, data only): «{one_line(value)}»"
-
-
-def _rounded(fact: Fact) -> str:
-    if isinstance(fact.value, float):
-        return f"{fact.value:.0%}" if fact.unit == "share" else f"{fact.value:,.6g} {fact.unit}"
-    return f"{fact.value} {fact.unit}" if fact.unit not in ("text", "date") else str(fact.value)
 
 
 @cache

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from bot.agent import MODEL, Answer, Turn
 from bot.blocks import result_blocks
 from bot.blocks.asking import choices, sources, suggestions
-from bot.blocks.parts import Block, escape, fit, mrkdwn, section
+from bot.blocks.parts import Block, button, escape, fit, section
 from bot.cards import post_draft
 from bot.listeners.common import person, pressed, put_press, say_only_to
 from bot.listeners.documents import put_files
@@ -206,16 +206,7 @@ def answer_blocks(answer: Answer, question: str, key: str, asked: str = "") -> l
 def _footer(answer: Answer, key: str) -> Block:
     mode = "answered by language model, figures checked" if answer.mode == MODEL else f"answered by {answer.mode}"
     mode = f"As of {day(max(fact.as_of for fact in answer.facts))} · {mode}"
-    return {
-        "type": "section",
-        "text": mrkdwn(f"_{escape(mode)}_"),
-        "accessory": {
-            "type": "button",
-            "action_id": "sources",
-            "value": f'{{"key":"{key}"}}',
-            "text": {"type": "plain_text", "text": "Show sources"},
-        },
-    }
+    return section(f"_{escape(mode)}_", button("Show sources", "sources", {"key": key}))
 
 
 def show_sources(tend: Tend, item: Item) -> None:
