@@ -45,7 +45,7 @@ class Messenger:
         if reason is None:
             return channel, thread_ts
         user = ctx.actor.slack_id or ""
-        self.tell(ctx, channel, user, reason, thread_ts=thread_ts)
+        self.tell(ctx, channel, user, reason)  # not in the thread: Slack shows it there only once others wrote in it
         return str(self.client_of(ctx.workspace_id).conversations_open(users=user)["channel"]["id"]), None
 
     def post_once(

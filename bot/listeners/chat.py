@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from slack_bolt import App
 from slack_sdk.errors import SlackApiError
+from sqlalchemy import update
 from sqlmodel import col, select
 
 from bot.agent import MODEL, Answer, Turn
@@ -18,7 +19,7 @@ from bot.listeners.common import person, pressed, put_press, say_only_to
 from bot.listeners.documents import put_files
 from bot.runtime import Tend
 from bot.work import Item
-from storage.database import insert_new
+from storage.database import changed_one, insert_new
 from storage.models import ConversationTurn
 from tools.context import Context
 from tools.drafts import DraftCard
@@ -131,8 +132,12 @@ def answer_question(tend: Tend, item: Item) -> None:
     reply = _refusal(text) or _answered(tend, ctx, item, text)
     channel, thread = payload["channel"], payload.get("thread_ts")
     if reply.blocks:
+        blocks = reply.blocks
         channel, thread = tend.messenger.place(ctx, channel, thread, reply.accounts)
-        tend.messenger.post_once(ctx, f"answer:{item.key}", channel, reply.text, reply.blocks, thread, reply.accounts)
+        if channel != payload["channel"]:
+            blocks = fit([section(f"_{escape(text)}_"), *blocks])
+            _moved(tend, ctx, item, channel)
+        tend.messenger.post_once(ctx, f"answer:{item.key}", channel, reply.text, blocks, thread, reply.accounts)
     for card in reply.drafts:
         post_draft(tend, ctx, card, channel, thread)
     _clear_status(tend, ctx, payload)
@@ -261,6 +266,15 @@ def _remember(ctx: Context, item: Item, thread: str, question: str, answer: Answ
     with ctx.session() as session:
         insert_new(session, ConversationTurn, row, ["key"])
         session.commit()
+
+
+def _moved(tend: Tend, ctx: Context, item: Item, channel: str) -> None:
+    """The answer went into the person's own messages: the talk goes on there, and nothing is awaited where it began."""
+    with ctx.session() as session:
+        mine = update(ConversationTurn).where(col(ConversationTurn.key) == item.key)
+        changed_one(session, mine.values(channel=channel, thread_ts=channel))
+        session.commit()
+    _set_status(tend, ctx, item.payload, "")
 
 
 # Slack

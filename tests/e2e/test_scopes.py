@@ -40,9 +40,13 @@ def test_an_answer_moves_to_the_askers_messages_where_not_everybody_may_see_it(d
     change(demo, MORGAN, scope=Scope.OWN)
     ts = demo.workspace.say(DANA, CHANNEL, f"<@U0TEND> {QUESTION}")
     dm = demo.workspace.open_dm(DANA)
-    eventually(lambda: [m for m in answers(demo, dm) if "at risk" in str(m)])
-    assert [m["text"] for m in answers(demo, CHANNEL, ts, DANA)] == [NARROW]
-    assert not answers(demo, CHANNEL, ts, MORGAN)
+    answer = eventually(lambda: [m for m in answers(demo, dm) if "at risk" in str(m)])[0]
+    assert QUESTION in str(answer["blocks"][0])
+    assert NARROW in [m["text"] for m in answers(demo, CHANNEL, None, DANA)]
+    assert NARROW not in [m["text"] for m in answers(demo, CHANNEL, None, MORGAN)]
+    assert not answers(demo, CHANNEL, ts, DANA)
+    follow_up = ask(demo, "why is the first at risk?")
+    assert "Pulls down" in str(follow_up)
 
 
 def test_the_digest_is_refused_where_not_everybody_may_see_it(demo: Demo) -> None:
