@@ -7,19 +7,18 @@ from typing import Any
 import structlog
 from slack_bolt import App
 from slack_sdk.errors import SlackApiError
-from sqlalchemy import update
-from sqlmodel import col, select
+from sqlmodel import select
 
-from bot.agent import MODEL, Answer, Turn
+from bot.agent import MODEL, Answer
 from bot.blocks import result_blocks
 from bot.blocks.asking import choices, sources, suggestions
 from bot.blocks.parts import Block, button, escape, fit, section
 from bot.cards import post_draft
+from bot.listeners import memory
 from bot.listeners.common import person, pressed, put_press, say_only_to
 from bot.listeners.documents import put_files
 from bot.runtime import Tend
 from bot.work import Item
-from storage.database import changed_one, insert_new
 from storage.models import ConversationTurn
 from tools.context import Context
 from tools.drafts import DraftCard
@@ -28,7 +27,6 @@ from tools.facts import Fact, day
 
 log = structlog.get_logger()
 LONGEST_QUESTION = 4000
-MEMORY_TURNS = 8
 PROMPTS = (
     "Which of my accounts are at risk this week, and why?",
     "Summarise my portfolio",
@@ -183,10 +181,10 @@ def _answered(tend: Tend, ctx: Context, item: Item, text: str) -> Reply:
     _set_status(tend, ctx, payload)
     thread = payload.get("thread_ts") or payload["channel"]
     try:
-        answer = tend.agent.answer(ctx, text, remembered(ctx, payload["channel"], thread), f"q:{item.key}")
+        answer = tend.agent.answer(ctx, text, memory.remembered(ctx, payload["channel"], thread), f"q:{item.key}")
     except UserError as error:
         return Reply(str(error), [section(escape(str(error)))])
-    _remember(ctx, item, thread, text, answer)
+    memory.remember(ctx, item, thread, text, answer)
     asked = f"_{escape(payload['shown'])}_\n" if payload.get("shown") else ""
     drafts = tuple(result for result in answer.results if isinstance(result, DraftCard))
     accounts = answer.account_ids if answer.of_accounts_alone else ()
@@ -234,46 +232,9 @@ def show_sources(tend: Tend, item: Item) -> None:
     )
 
 
-# Memory of the thread
-
-
-def remembered(ctx: Context, channel: str, thread: str) -> list[Turn]:
-    """The last turns of a thread, oldest first."""
-    with ctx.session() as session:
-        turns = session.exec(
-            select(ConversationTurn)
-            .where(ConversationTurn.channel == channel, ConversationTurn.thread_ts == thread)
-            .order_by(col(ConversationTurn.id).desc())
-            .limit(MEMORY_TURNS)
-        ).all()
-    return [Turn(t.question, t.answer, tuple(t.account_ids)) for t in reversed(turns)]
-
-
-def _remember(ctx: Context, item: Item, thread: str, question: str, answer: Answer) -> None:
-    row = {
-        "key": item.key,
-        "channel": item.payload["channel"],
-        "thread_ts": thread,
-        "user": ctx.actor.email,
-        "question": question,
-        "answer": answer.text,
-        "mode": answer.mode,
-        "at": ctx.now(),
-        "account_ids": list(answer.account_ids),
-        "tools": list(answer.calls),
-        "facts": [fact.to_dict() for fact in answer.facts],
-    }
-    with ctx.session() as session:
-        insert_new(session, ConversationTurn, row, ["key"])
-        session.commit()
-
-
 def _moved(tend: Tend, ctx: Context, item: Item, channel: str) -> None:
     """The answer went into the person's own messages: the talk goes on there, and nothing is awaited where it began."""
-    with ctx.session() as session:
-        mine = update(ConversationTurn).where(col(ConversationTurn.key) == item.key)
-        changed_one(session, mine.values(channel=channel, thread_ts=channel))
-        session.commit()
+    memory.move(ctx, item.key, channel)
     _set_status(tend, ctx, item.payload, "")
 
 
