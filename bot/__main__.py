@@ -41,6 +41,18 @@ def demo(
 
 
 @cli.command()
+def role(
+    email: Annotated[str, typer.Argument(help="The colleague's address, as in their Slack profile.")],
+    role: Annotated[str, typer.Argument(help="viewer, csm, approver or admin.")],
+) -> None:
+    """Give a colleague a role, for example the first admin, who can then do it in Slack: `/tend role`."""
+    from tools.access import give_role
+
+    with friendly():
+        out.print(give_role(core().context(), email, role), markup=False)
+
+
+@cli.command()
 def serve() -> None:
     """Run against a real Slack workspace, with the settings of the environment or .env."""
     from bot.app import build

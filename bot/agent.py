@@ -14,9 +14,11 @@ import structlog
 from pydantic import BaseModel, Field, create_model
 from sqlmodel import Session, col, select
 
+from bot.asked import check
 from bot.grounding import ungrounded
 from bot.settings import Settings, plain
 from bot.slots import Lexicon
+from bot.telling import as_data, for_model
 from knowledge.documents import prompt
 from storage.models import Account, User
 from tools.account_query import scored_day
@@ -29,7 +31,6 @@ from tools.registry import TOOLS, Tool
 log = structlog.get_logger()
 MOST_MODEL_CALLS = 6
 SECONDS = 40.0
-FACTS_SHOWN = 6000  # characters of facts per tool result that the language model reads
 TURNS_SHOWN = 6
 RULES, MODEL = "rules", "model"
 NO_MODEL = "rules, the language model is not available"
@@ -62,6 +63,12 @@ class Answer:
         return tuple(fact for result in self.results for fact in result.facts)
 
     @property
+    def of_accounts_alone(self) -> bool:
+        """Whether it speaks of the accounts shown and of nothing else: no totals, no names to choose from."""
+        of_one = {tool.name for tool in TOOLS if tool.of_one_account}
+        return bool(self.results) and not self.choices and {call["name"] for call in self.calls} <= of_one
+
+    @property
     def account_ids(self) -> tuple[int, ...]:
         return tuple(dict.fromkeys(a for result in self.results for a in result.account_ids))
 
@@ -72,6 +79,8 @@ class Run:
 
     ctx: Context
     request_key: str
+    question: str
+    lexicon: Lexicon
     results: list[Result] = field(default_factory=list)
     calls: list[dict[str, Any]] = field(default_factory=list)
     stuck: UserError | None = None
@@ -81,10 +90,12 @@ class Run:
         """Run a tool; the same call again returns the same result and shows it once.
 
         Raises:
+            NotAskedError: a draft that the person did not ask for.
             UserError: what the tool says to the person; kept as `stuck` until a later call works.
         """
         exact = json.dumps([tool.name, given], sort_keys=True, default=str)
         self.calls.append({"name": tool.name, "args": given})
+        check(tool, given, self.question, self.lexicon, self.listed)
         if exact not in self._known:
             # Named by its content: when the rules take over from the model, they find the draft that it made.
             key = f"{self.request_key}:{hashlib.sha256(exact.encode()).hexdigest()[:12]}"
@@ -97,6 +108,12 @@ class Run:
             self.results.append(self._known[exact])
         self.stuck = None
         return self._known[exact]
+
+    @property
+    def listed(self) -> set[int]:
+        """The accounts that lists have shown."""
+        lists = [result for result in self.results if len(result.account_ids) > 1]
+        return {account for result in lists for account in result.account_ids}
 
     @property
     def facts(self) -> list[Fact]:
@@ -143,27 +160,27 @@ class Agent:
         with tracing_context(enabled=False):  # whatever the environment says: customer data stays here
             if self.mode == MODEL:
                 try:
-                    return self._by_model(Run(ctx, request_key), question, turns, lexicon)
+                    return self._by_model(Run(ctx, request_key, question, lexicon), turns)
                 except Exception as error:
                     log.warning("model_failed", error=type(error).__name__)
-            return self._by_rules(Run(ctx, request_key), question, lexicon)
+            return self._by_rules(Run(ctx, request_key, question, lexicon))
 
-    def _by_rules(self, run: Run, question: str, lexicon: Lexicon) -> Answer:
+    def _by_rules(self, run: Run) -> Answer:
         from bot.offline import OfflineChatModel
 
-        words = self._invoke(OfflineChatModel(lexicon=lexicon), run, [("user", question)], None)
+        words = self._invoke(OfflineChatModel(lexicon=run.lexicon), run, [("user", run.question)], None)
         return _answer(run, words, RULES if self.mode == RULES else NO_MODEL)
 
-    def _by_model(self, run: Run, question: str, turns: list[Turn], lexicon: Lexicon) -> Answer:
+    def _by_model(self, run: Run, turns: list[Turn]) -> Answer:
         from bot.offline import plan_calls
 
         model, system = self._model(), _system(run.ctx)
         history = [pair for t in turns[-TURNS_SHOWN:] for pair in (("user", t.question), ("assistant", t.answer))]
-        words = self._invoke(model, run, [*history, ("user", question)], system)
+        words = self._invoke(model, run, [*history, ("user", run.question)], system)
         if run.results:
-            words, mode = _grounded(model, run, question, words, lexicon, system)
+            words, mode = _grounded(model, run, words, system)
             return _answer(run, words, mode)
-        unfounded = _problems(run, question, words, lexicon) or plan_calls(question, lexicon).tool_calls
+        unfounded = _problems(run, words) or plan_calls(run.question, run.lexicon).tool_calls
         if unfounded and run.stuck is None:
             raise ModelTroubleError("words about accounts without any tool result")
         return _answer(run, words, MODEL)
@@ -255,27 +272,27 @@ def _answer(run: Run, words: str, mode: str) -> Answer:
     return Answer(words + extra, mode, results, tuple(run.calls))
 
 
-def _grounded(model: Any, run: Run, question: str, words: str, lexicon: Lexicon, system: str) -> tuple[str, str]:
+def _grounded(model: Any, run: Run, words: str, system: str) -> tuple[str, str]:
     """Check the narrative; ask once for a correction; otherwise use the tools' own wording."""
-    problems = _problems(run, question, words, lexicon)
+    problems = _problems(run, words)
     if words and problems:
         log.info("not_grounded", parts=len(problems))
-        words = _corrected(model, run, question, words, problems, system)
-        problems = _problems(run, question, words, lexicon)
+        words = _corrected(model, run, words, problems, system)
+        problems = _problems(run, words)
     return (words, MODEL) if words and not problems else (run.wording, REWORDED)
 
 
-def _problems(run: Run, question: str, words: str, lexicon: Lexicon) -> list[str]:
+def _problems(run: Run, words: str) -> list[str]:
     material = f"{run.wording} {run.ctx.actor.name} {run.stuck or ''}"
-    return ungrounded(words, run.facts, question, lexicon.accounts, material)
+    return ungrounded(words, run.facts, run.question, run.lexicon.accounts, material)
 
 
-def _corrected(model: Any, run: Run, question: str, words: str, problems: list[str], system: str) -> str:
+def _corrected(model: Any, run: Run, words: str, problems: list[str], system: str) -> str:
     """Ask once for the narrative without what no tool result holds; empty when that fails."""
-    shown = "\n".join(_for_model(result) for result in run.results)
+    shown = "\n".join(for_model(result) for result in run.results)
     messages = [
         ("system", system),
-        ("user", f"{question}\n\nTool results:\n{shown}"),
+        ("user", f"{run.question}\n\nTool results:\n{shown}"),
         ("assistant", words),
         ("user", prompt("correct").format(problems=", ".join(problems[:10]))),
     ]
@@ -294,27 +311,12 @@ def _langchain_tool(tool: Tool, run: Run) -> Any:
 
     def call(**arguments: Any) -> str:
         try:
-            return _for_model(run.call(tool, {k: v for k, v in arguments.items() if v is not None}))
+            return for_model(run.call(tool, {k: v for k, v in arguments.items() if v is not None}))
         except UserError as error:
-            return str(error)
+            return as_data(str(error))
 
     description, schema = _schema(tool)
     return StructuredTool.from_function(call, name=tool.name, description=description, args_schema=schema)
-
-
-def _for_model(result: Result) -> str:
-    """A result for the language model: its wording, then its facts, a line per subject."""
-    by_subject: dict[str, list[str]] = {}
-    for fact in result.facts:
-        by_subject.setdefault(fact.subject, []).append(f"{fact.measure}: {_rounded(fact)}")
-    lines = [f"«{subject}» {'; '.join(found)}" for subject, found in by_subject.items()]
-    return f"{result.text}\n\n{chr(10).join(lines)}"[:FACTS_SHOWN]
-
-
-def _rounded(fact: Fact) -> str:
-    if isinstance(fact.value, float):
-        return f"{fact.value:.0%}" if fact.unit == "share" else f"{fact.value:,.6g} {fact.unit}"
-    return f"{fact.value} {fact.unit}" if fact.unit not in ("text", "date") else str(fact.value)
 
 
 @cache

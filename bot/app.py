@@ -13,6 +13,7 @@ from sqlmodel import select
 
 from bot import listeners
 from bot.agent import Agent
+from bot.audience import Audience
 from bot.delivery import DeliveryWorker, EmailSender, Sender
 from bot.embedding import embedder_of
 from bot.jobs import Schedule
@@ -60,11 +61,13 @@ def build(settings: Settings, *, clock: Clock = system_clock, senders: dict[str,
     """
     core = build_core(settings, clock=clock)
     bolt = _bolt(settings, core.database)
+    client_of = partial(_client_of, settings, bolt, core.database)
     handlers: dict[str, Any] = {}
     tend = Tend(
         **vars(core),
         bolt=bolt,
-        messenger=Messenger(partial(_client_of, settings, bolt, core.database)),
+        messenger=Messenger(client_of, lambda *asked: tend.audience.barred(*asked)),
+        audience=Audience(settings, client_of, lambda ctx, user: tend.person(ctx, user)),
         queue=Queue(core.database, handlers, lambda item, error_id: listeners.say_that_it_failed(tend, item, error_id)),
         delivery=DeliveryWorker(
             core.contexts,

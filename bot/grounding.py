@@ -100,7 +100,7 @@ def ungrounded(
     """
     subjects = {fact.subject for fact in facts} - {"portfolio"}
     words = " ".join([question, material, *(f"{fact.subject} {fact.measure} {fact.value}" for fact in facts)])
-    problems = _strange_names(text, words, names)
+    problems = [*_strange_links(text, words), *_strange_names(text, words, names)]
     text = re.sub(r"“([^”]*)”", lambda match: "_" if match.group(1) in words else match.group(), text)
     everything = _known_figures(facts, subjects, question)
     for sentence in _sentences(text):
@@ -130,6 +130,19 @@ def _figures_without_fact(text: str, facts: Sequence[Fact], known: list[Figure],
     problems += [figure.shown for figure in figures(rest) if not any(_matches(figure, fact) for fact in known)]
     wording = question + " ".join(f"{fact.measure} {fact.value}" for fact in facts)
     return problems + [m.group() for m in COMPARED.finditer(rest) if m.group().lower() not in wording.lower()]
+
+
+# Links
+
+LINK = re.compile(
+    r"!?\[[^\]\n]*\]\([^)\n]*\)|<[^<>\n]+>|[a-z][a-z0-9+.-]*://\S+|\b(?:mailto|tel|data|javascript):\S+"
+    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\bwww\.\S+|\b(?:[a-z0-9-]+\.)+[a-z]{2,}\b(?:[/?#]\S*)?|(?<!\w)@[a-z]\w+", re.I
+)  # fmt: skip
+
+
+def _strange_links(text: str, words: str) -> list[str]:
+    """Links, addresses and mentions that stand nowhere in what the tools said."""
+    return [found.group() for found in LINK.finditer(text) if found.group().rstrip(".,;:!?") not in words]
 
 
 # Names

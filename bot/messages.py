@@ -1,6 +1,6 @@
 """What Tend sends to Slack: posts that appear once, updates, and words for one person only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from slack_sdk import WebClient
@@ -8,14 +8,17 @@ from slack_sdk.errors import SlackApiError
 from sqlalchemy import update
 from sqlmodel import col, select
 
+from bot.blocks.parts import escape, said
 from storage.database import changed_one, insert_new
 from storage.models import SlackMessage
 from tools.context import Context
 
 EVENT_TYPE = "tend_message"
+MOST = 4000  # characters of the words that stand beside the blocks
 LOOK_BACK = 50  # messages read to find out whether a post before a crash went through
 
 Blocks = list[dict[str, Any]]
+Barred = Callable[[Context, str, Collection[int]], str | None]
 
 
 class Messenger:
@@ -23,19 +26,46 @@ class Messenger:
 
     Args:
         client_of: returns the Slack client of a workspace.
+        barred: says why an answer to the actor may not go into a channel, or None where it may.
     """
 
-    def __init__(self, client_of: Callable[[str], WebClient]) -> None:
+    def __init__(self, client_of: Callable[[str], WebClient], barred: Barred) -> None:
         self.client_of = client_of
+        self._barred = barred
+
+    def place(
+        self, ctx: Context, channel: str, thread_ts: str | None = None, accounts: Collection[int] = ()
+    ) -> tuple[str, str | None]:
+        """Return where an answer to the actor goes: the channel, or their own messages where others may not see it.
+
+        Args:
+            accounts: those that the answer speaks of, where it speaks of nothing else.
+        """
+        reason = self._barred(ctx, channel, accounts)
+        if reason is None:
+            return channel, thread_ts
+        user = ctx.actor.slack_id or ""
+        self.tell(ctx, channel, user, reason)  # not in the thread: Slack shows it there only once others wrote in it
+        return str(self.client_of(ctx.workspace_id).conversations_open(users=user)["channel"]["id"]), None
 
     def post_once(
-        self, ctx: Context, key: str, channel: str, text: str, blocks: Blocks, thread_ts: str | None = None
+        self,
+        ctx: Context,
+        key: str,
+        channel: str,
+        text: str,
+        blocks: Blocks,
+        thread_ts: str | None = None,
+        accounts: Collection[int] = (),
     ) -> str:
         """Post a message that must appear once, however often this is called. Returns its ts.
+
+        It goes into the actor's own messages instead where not everybody in the channel may see it.
 
         The key is stored before the post and travels in the message's metadata, so that after a crash
         between the two the message itself tells whether it went out.
         """
+        channel, thread_ts = self.place(ctx, channel, thread_ts, accounts)
         row = {"key": key, "channel": channel, "created_at": ctx.now()}
         with ctx.session() as session:
             new = insert_new(session, SlackMessage, row, ["key"])
@@ -49,8 +79,8 @@ class Messenger:
             metadata = {"event_type": EVENT_TYPE, "event_payload": {"key": key}}
             answer = client.chat_postMessage(
                 channel=channel,
-                text=text,
-                blocks=blocks,
+                text=escape(text),
+                blocks=blocks or said(text),
                 thread_ts=thread_ts,
                 metadata=metadata,
                 unfurl_links=False,
@@ -65,10 +95,23 @@ class Messenger:
     def update(self, ctx: Context, channel: str, ts: str, text: str, blocks: Blocks) -> None:
         """Change a message of ours; one that was deleted in the meantime is let go."""
         try:
-            self.client_of(ctx.workspace_id).chat_update(channel=channel, ts=ts, text=text[:4000], blocks=blocks)
+            self.client_of(ctx.workspace_id).chat_update(
+                channel=channel, ts=ts, text=escape(text[:MOST]), blocks=blocks
+            )
         except SlackApiError as error:
             if error.response.get("error") != "message_not_found":
                 raise
+
+    def write(self, ctx: Context, channel: str, text: str, thread_ts: str | None = None) -> None:
+        """Say something in a person's own messages."""
+        self.client_of(ctx.workspace_id).chat_postMessage(
+            channel=channel,
+            text=escape(text[:MOST]),
+            blocks=said(text),
+            thread_ts=thread_ts,
+            unfurl_links=False,
+            unfurl_media=False,
+        )
 
     def tell(
         self,
@@ -82,7 +125,7 @@ class Messenger:
         """Say something that only one person sees."""
         client = self.client_of(ctx.workspace_id)
         client.chat_postEphemeral(
-            channel=channel, user=user, text=text[:4000], blocks=blocks or None, thread_ts=thread_ts
+            channel=channel, user=user, text=escape(text[:MOST]), blocks=blocks or said(text), thread_ts=thread_ts
         )
 
 

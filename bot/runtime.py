@@ -11,6 +11,7 @@ from slack_bolt import App
 from sqlmodel import col, select
 
 from bot.agent import Agent
+from bot.audience import Audience
 from bot.delivery import DeliveryWorker
 from bot.messages import Messenger
 from bot.settings import Settings
@@ -99,6 +100,7 @@ class Tend(Core):
 
     bolt: App
     messenger: Messenger
+    audience: Audience
     queue: Queue
     delivery: DeliveryWorker
     schedule: Schedule | None = None
@@ -132,17 +134,20 @@ class Tend(Core):
 
     def actor(self, ctx: Context, user_id: str, team_id: str) -> Actor:
         """Return the colleague behind a Slack user id, refusing those who may not ask."""
-        return actor_of(ctx, self._person(ctx, user_id), team_id)
+        found = actor_of(ctx, self.person(ctx, user_id), team_id, self.audience.newcomer)
+        self.audience.require_asker(ctx, user_id)
+        return found
 
     def time_zone_of(self, ctx: Context, user_id: str) -> str:
-        return self._person(ctx, user_id).time_zone
+        return self.person(ctx, user_id).time_zone
 
     def refresh_cards(self, ctx: Context, draft_id: int) -> None:
         """Have every card of a draft updated to how it stands, soon."""
         stamp = ctx.now().timestamp()
         self.queue.put(ctx.workspace_id, "refresh_cards", f"cards:{draft_id}:{stamp}", {"draft": draft_id})
 
-    def _person(self, ctx: Context, user_id: str) -> SlackPerson:
+    def person(self, ctx: Context, user_id: str) -> SlackPerson:
+        """Return what Slack says of a user, remembered for five minutes."""
         key = (ctx.workspace_id, user_id)
         if key not in self._people:
             found = self.messenger.client_of(ctx.workspace_id).users_info(user=user_id)["user"]

@@ -6,6 +6,8 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from storage.models import Role, Scope
+
 PLACEHOLDERS = ("changeme", "your-", "xoxb-...", "xapp-...", "sk-...", "<", "todo", "example-")
 
 
@@ -59,6 +61,13 @@ class Settings(BaseSettings):
         200,
         description="How many new texts of a kind the language model reads a day; 0 leaves it to the patterns",
         ge=0,
+    )
+    new_member_role: Role = Field(Role.CSM, description="Role of members of the Slack workspace who are not known yet")
+    new_member_scope: Scope = Field(
+        Scope.ALL, description="Whose accounts they see: `own`, those of their `team`, or `all`"
+    )
+    askers_group: str | None = Field(
+        None, description="Slack user group, `S…`; when set, only its members are answered"
     )
     run_plays: bool = Field(
         False,
@@ -125,6 +134,6 @@ def settings_table() -> str:
     """Return the settings as a Markdown table, for the README."""
     lines = ["| setting | default | what it is |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = f"`{field.default}`" if field.default not in (None, {}, frozenset()) else ""
+        default = f"`{field.default!s}`" if field.default not in (None, {}, frozenset()) else ""
         lines.append(f"| `{name.upper()}` | {default} | {field.description} |")
     return "\n".join(lines)

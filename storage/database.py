@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection, Engine, Select, create_engine, event, inspect, literal, select
+from sqlalchemy import Connection, Engine, Select, create_engine, event, inspect, literal, orm, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
 from sqlalchemy.pool import StaticPool
@@ -14,6 +14,7 @@ from sqlmodel import Session, SQLModel
 
 from storage.models import WorkspaceRow
 from storage.models.base import Tenant
+from storage.scope import EVERYTHING, View, hiding, visible_accounts
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 ONE_AT_A_TIME = {"postgresql": "SELECT pg_advisory_xact_lock(7433164)", "sqlite": "BEGIN IMMEDIATE"}
@@ -22,6 +23,10 @@ CHUNK = 2000  # rows in one INSERT statement: well below SQLite's limit of bound
 
 class WorkspaceMismatchError(RuntimeError):
     """A row of one workspace was about to be written through another workspace's session."""
+
+
+class OutOfScopeError(RuntimeError):
+    """A row was about to be written for an account that the session cannot see."""
 
 
 class Database:
@@ -35,12 +40,16 @@ class Database:
         self.url = _with_driver(url)
         self.engine = _engine(self.url)
 
-    def session(self, workspace_id: str) -> Session:
-        """Open a session that fills and filters `workspace_id` on every tenant-owned row."""
+    def session(self, workspace_id: str, view: View = EVERYTHING) -> Session:
+        """Open a session that fills and filters `workspace_id` on every tenant-owned row.
+
+        Args:
+            view: rows of accounts outside of it are not there for the session.
+        """
         if not workspace_id:
             raise ValueError("a session needs a workspace; use unbound() for rows of all workspaces")
         session = Session(self.engine, expire_on_commit=False)
-        session.info["workspace_id"] = workspace_id
+        session.info.update(workspace_id=workspace_id, view=view, hiding=hiding(workspace_id, view))
         event.listen(session, "do_orm_execute", _filter)
         event.listen(session, "before_flush", _fill)
         return session
@@ -123,7 +132,7 @@ def insert_frame(session: Session, model: type[WorkspaceRow], frame: pl.DataFram
 
 
 def sqlite_rows(session: Session, statement: Any) -> list[tuple[Any, ...]] | None:
-    """Run a query over the session's workspace and return rows as SQLite has them, no value converted; None on
+    """Run a query over what the session may see and return rows as SQLite has them, no value converted; None on
     other databases, whose drivers have types of their own.
 
     For frames of many rows, which convert whole columns: it takes half the time of `Session.execute`.
@@ -132,7 +141,7 @@ def sqlite_rows(session: Session, statement: Any) -> list[tuple[Any, ...]] | Non
         return None
     if session.autoflush:
         session.flush()
-    result = session.connection().execute(_owned(statement, session.info["workspace_id"]))
+    result = session.connection().execute(_owned(session, statement))
     rows: list[tuple[Any, ...]] = list(result.cursor.fetchall())
     result.close()
     return rows
@@ -193,24 +202,38 @@ def _table(model: type[WorkspaceRow]) -> Any:
 
 
 def _filter(state: ORMExecuteState) -> None:
-    workspace_id = state.session.info["workspace_id"]
     if state.is_insert:
         raise WorkspaceMismatchError("insert through session.add, insert_rows or insert_new: they fill the workspace")
     if not state.is_column_load and not state.is_relationship_load:
-        state.statement = _owned(state.statement, workspace_id)
+        state.statement = _owned(state.session, state.statement)
 
 
-def _owned(statement: Any, workspace_id: str) -> Any:
-    return statement.options(with_loader_criteria(Tenant, lambda cls: cls.owner == workspace_id, include_aliases=True))
+def _owned(session: orm.Session, statement: Any) -> Any:
+    """Limit a statement to the session's workspace, and to the accounts of its view."""
+    workspace_id = session.info["workspace_id"]
+    mine = with_loader_criteria(Tenant, lambda cls: cls.owner == workspace_id, include_aliases=True)
+    return statement.options(mine, *session.info["hiding"])
 
 
 def _fill(session: Session, *_: Any) -> None:
     workspace_id = session.info["workspace_id"]
+    _refuse_unseen(session)
     for row in (*session.new, *session.dirty):
         if isinstance(row, WorkspaceRow):
             if row.workspace_id not in ("", workspace_id):
                 raise WorkspaceMismatchError(f"{type(row).__name__} of {row.workspace_id} in {workspace_id}")
             row.workspace_id = workspace_id
+
+
+def _refuse_unseen(session: Session) -> None:
+    """A new row may only be about an account that the session sees: rows that are there were found by it."""
+    if not session.info["hiding"]:
+        return
+    about = {row.account_id for row in session.new if hasattr(row, "account_id")}
+    visible = visible_accounts(session.info["workspace_id"], session.info["view"])
+    seen = session.connection().execute(visible.where(visible.selected_columns.id.in_(about))).scalars()
+    if unseen := about - set(seen):
+        raise OutOfScopeError(f"account {min(unseen)} is outside of what {session.info['view'].email} may see")
 
 
 def _with_driver(url: str) -> str:

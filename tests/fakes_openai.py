@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,6 +63,7 @@ class FakeOpenAI:
     tokens: int = 0
     url: str = ""
     answers_questions: bool = False
+    mind: Callable[[dict[str, Any]], Reply] | None = None
 
     @property
     def requests(self) -> int:
@@ -72,6 +73,8 @@ class FakeOpenAI:
         if self.answers_questions and body["messages"][0]["content"].startswith("You read one text"):
             return Reply('{"records": []}')  # the reader of customers' texts, which asks beside the script
         self.asked.append(body)
+        if self.mind is not None:
+            return self.mind(body)
         return self.script[min(len(self.asked), len(self.script)) - 1]
 
     def completion(self, reply: Reply, asked: dict[str, Any]) -> dict[str, Any]:
@@ -87,13 +90,16 @@ class FakeOpenAI:
 
 
 @contextmanager
-def fake_openai(*script: Reply, answers_questions: bool = False) -> Iterator[FakeOpenAI]:
+def fake_openai(
+    *script: Reply, answers_questions: bool = False, mind: Callable[[dict[str, Any]], Reply] | None = None
+) -> Iterator[FakeOpenAI]:
     """Run the server while the block runs.
 
     Args:
         answers_questions: the script is for questions only; texts that are given to read hold nothing.
+        mind: answers each request instead of a script.
     """
-    fake = FakeOpenAI(list(script), answers_questions=answers_questions)
+    fake = FakeOpenAI(list(script), answers_questions=answers_questions, mind=mind)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

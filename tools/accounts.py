@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import Session
 
 from storage import queries
-from storage.models import Account, AccountAction
+from storage.models import Account, AccountAction, Role
 from tools.account_filters import title_of, wanted_accounts
 from tools.account_query import AccountFilter, AccountQuery, Band, Sort, Trend, scored_day, subject_of
 from tools.account_rows import TREND_DAYS, AccountRow
@@ -159,6 +159,7 @@ def acknowledge_account(ctx: Context, account_id: int) -> str:
 
 
 def _record(ctx: Context, account_id: int, action: str, until: date | None) -> str:
+    ctx.require(Role.CSM)
     with ctx.session() as session:
         account = session.get(Account, account_id)
         if account is None:

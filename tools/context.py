@@ -15,7 +15,8 @@ from scoring.expansion.offers import OFFERS, Rules, load_rules
 from scoring.journeys import JOURNEYS, Journeys, load_journeys
 from scoring.scorecard import Scorecards
 from storage.database import Database
-from storage.models import Role, User
+from storage.models import Role, Scope, User
+from storage.scope import View
 from storage.usage import UsageStore
 from tools.errors import NotAllowedError, UserError
 from tools.governance import GOVERNANCE, Governance, load_governance
@@ -37,10 +38,17 @@ class Actor:
     name: str
     role: Role = Role.CSM
     slack_id: str | None = None
+    scope: Scope = Scope.ALL
+    team: str | None = None
 
     @classmethod
     def of(cls, user: User) -> "Actor":
-        return cls(user.email, user.name, Role(user.role), user.slack_id)
+        return cls(user.email, user.name, Role(user.role), user.slack_id, Scope(user.scope), user.team)
+
+    @property
+    def view(self) -> View:
+        """Whose accounts they see."""
+        return View(self.scope, self.email, self.team)
 
 
 SYSTEM = Actor(email="tend", name="Tend", role=Role.ADMIN)
@@ -116,8 +124,8 @@ class Context:
             raise UserError(f"The journeys cannot be read: {error}") from error
 
     def session(self) -> Session:
-        """Open a session that sees this workspace only."""
-        return self.database.session(self.workspace_id)
+        """Open a session that sees of this workspace what the actor may see, and nothing else."""
+        return self.database.session(self.workspace_id, self.actor.view)
 
     def now(self) -> datetime:
         return self.clock()

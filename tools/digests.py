@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from storage import queries
 from storage.database import insert_new
-from storage.models import Account, Digest, DigestSubscription
+from storage.models import Account, Digest, DigestSubscription, Role
 from tools.account_query import AccountQuery, rows_at_risk, scored_day
 from tools.account_rows import AccountRow
 from tools.accounts import add_row_facts
@@ -101,6 +101,7 @@ def subscribe(
     ctx: Context, channel: str, hour: int, time_zone: str, owner_email: str | None = None
 ) -> DigestSubscription:
     """Post the digest to a channel every day at an hour; asking again changes the hour."""
+    ctx.require(Role.CSM)
     if not 0 <= hour <= 23:
         raise UserError(f"{hour} is not an hour of the day; say for example `/tend digest here 8`.")
     if time_zone not in available_timezones():
@@ -116,6 +117,7 @@ def subscribe(
 
 def unsubscribe(ctx: Context, channel: str) -> bool:
     """Stop the digest of a channel. Returns whether there was one."""
+    ctx.require(Role.CSM)
     with ctx.session() as session:
         found = _subscription(session, channel)
         if found is None or not found.active:

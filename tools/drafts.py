@@ -13,13 +13,14 @@ from sqlmodel import Session, col, select
 from knowledge.documents import Template, observations, render, templates, true_observations
 from scoring.catalogue import CATALOGUE
 from storage import queries
-from storage.models import Account, Contact, Draft, DraftState, Goal, Outbox, StakeholderChange, Ticket
+from storage.models import Account, Contact, Draft, DraftState, Goal, Outbox, Role, StakeholderChange, Ticket
 from tools.account_query import scored_day
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import Fact, FactSheet, Result, day
 from tools.names import resolve_account
 from tools.refresh import features_on
+from tools.writing import one_line
 
 Purpose = Literal["check_in", "risk", "renewal", "adoption", "support", "billing", "celebration", "onboarding"]
 EXPIRES_AFTER = timedelta(days=7)
@@ -32,6 +33,8 @@ LABELS = {
     "renewal_on": "renewal",
     "started_on": "customer since",
 }
+# What customers wrote, or what was written about them: the table that it stands in.
+THEIR_WORDS = {"escalated_subject": "ticket", "left_name": "stakeholder_change", "goal": "goal"}
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ def draft_outreach(
         purpose: why to write; left out, the account's own situation decides.
         request_key: makes a repeated request return the first draft.
     """
+    ctx.require(Role.CSM)
     with ctx.session() as session:
         known = earlier_draft(session, request_key)
         if known:
@@ -186,7 +190,7 @@ def _leaves_at(session: Session, draft: Draft) -> datetime | None:
 
 def quoted(text: str) -> str:
     """Shorten a customer's words for quoting: one line, no quotation marks of its own, no mark-up."""
-    plain = " ".join(text.split()).replace("“", "").replace("”", "").replace("<", "").replace(">", "")
+    plain = one_line(text).replace("“", "").replace("”", "").replace("<", "").replace(">", "")
     return plain if len(plain) <= QUOTE_LENGTH else plain[: QUOTE_LENGTH - 1].rstrip() + "…"
 
 
@@ -254,9 +258,9 @@ def _used_facts(account: Account, facts: dict[str, Any], used: list[str], as_of:
         column = observations()[name].fact
         feature = CATALOGUE.get(column)
         label = feature.label if feature else LABELS.get(column, column)
-        source = feature.source if feature else "account"
+        source = feature.source if feature else THEIR_WORDS.get(column, "account")
         shown = feature.show(facts[column]) if feature else facts[column]
-        sheet.add(account.name, label, shown, "text", source)
+        sheet.add(account.name, label, shown, "text", source, "customer" if column in THEIR_WORDS else "")
     return sheet.facts
 
 

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
+from tools.writing import one_line, visible
+
 CURRENCY_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£"}
 
 
@@ -19,6 +21,7 @@ class Fact:
         unit: `points`, `USD`, `share`, `days`, `date`, `accounts`, `text` …
         as_of: the day that the value describes.
         source: the table or computation that it comes from.
+        author: who wrote a text that is not ours: `customer`, `colleague` or `document`.
     """
 
     subject: str
@@ -27,6 +30,13 @@ class Fact:
     unit: str
     as_of: date
     source: str
+    author: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("subject", "measure"):
+            object.__setattr__(self, name, one_line(getattr(self, name)))
+        if isinstance(self.value, str):
+            object.__setattr__(self, "value", visible(self.value))
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "as_of": self.as_of.isoformat()}
@@ -50,6 +60,9 @@ class Result:
     text: str
     facts: tuple[Fact, ...] = ()
     account_ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", visible(self.text))
 
 
 Cell = str | tuple[float, str]  # a text, or a number with the way it is shown
@@ -78,12 +91,12 @@ class FactSheet:
     as_of: date
     facts: list[Fact] = field(default_factory=list)
 
-    def add(self, subject: str, measure: str, value: Any, unit: str, source: str) -> None:
+    def add(self, subject: str, measure: str, value: Any, unit: str, source: str, author: str = "") -> None:
         """Record a value; None is not a fact."""
         if value is None:
             return
         shown = value.isoformat() if isinstance(value, date) else value
-        self.facts.append(Fact(subject, measure, shown, unit, self.as_of, source))
+        self.facts.append(Fact(subject, measure, shown, unit, self.as_of, source, author))
 
     def __iter__(self) -> Iterator[Fact]:
         return iter(self.facts)

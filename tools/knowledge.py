@@ -63,7 +63,7 @@ def search_knowledge(
     hits = told.hits if told.hits and max(hit.similarity for hit in told.hits) >= LIKE_ENOUGH else ()
     sheet = FactSheet(ctx.today())
     for hit in hits:
-        sheet.add(hit.title, hit.section or "passage", hit.text, "text", hit.citation)
+        sheet.add(hit.title, hit.section or "passage", hit.text, "text", hit.citation, "document")
     return Passages(_words(question, hits), tuple(sheet), (), tuple(hits), question, told.notice, ctx.today())
 
 

@@ -21,8 +21,8 @@ from tools.errors import AmbiguousError, Choice, UnknownAccountError, UserError
 SURE_MATCH, POSSIBLE_MATCH = 92, 72  # of 100: similarity of names that counts as this one, as maybe
 SURE_COLLEAGUE = 85
 LONGEST_NAME = 6  # words of a sentence that are looked at together
-INDEXES_KEPT = 50  # workspaces per database whose names stay in memory
-_indexes: "WeakKeyDictionary[object, LRUCache[str, tuple[object, NameIndex]]]" = WeakKeyDictionary()
+INDEXES_KEPT = 50  # views of workspaces per database whose names stay in memory
+_indexes: "WeakKeyDictionary[object, LRUCache[object, tuple[object, NameIndex]]]" = WeakKeyDictionary()
 _lock = Lock()
 
 
@@ -104,17 +104,17 @@ class NameIndex:
 def name_index(session: Session, as_of: date) -> NameIndex:
     """Return the index of the customers' names on a day; kept until an account comes, goes or is renamed."""
     customers = queries.customers_on(as_of)
-    newest = select(func.count(), func.max(Account.id)).where(*customers)
+    newest = select(func.count(), func.max(Account.id), func.sum(Account.id)).where(*customers)
     revision = (as_of, *session.exec(newest).one(), _renamed(session))
-    workspace = str(session.info.get("workspace_id", ""))
+    whose = (session.info["workspace_id"], session.info["view"].key)
     with _lock:
         kept = _indexes.setdefault(session.get_bind(), LRUCache(INDEXES_KEPT))
-        known = kept.get(workspace)
+        known = kept.get(whose)
     if known is not None and known[0] == revision:
         return known[1]
     index = NameIndex(account_names(session, as_of))
     with _lock:
-        kept[workspace] = (revision, index)
+        kept[whose] = (revision, index)
     return index
 
 

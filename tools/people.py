@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlmodel import select
 
 from storage import queries
-from storage.models import Role, User, Workspace
+from storage.models import Role, Scope, User, Workspace
 from tools.context import Actor, Context
 from tools.errors import NotAllowedError, UserError
 
@@ -24,8 +24,22 @@ class SlackPerson:
     deleted: bool = False
 
 
-def actor_of(ctx: Context, person: SlackPerson, home_team: str) -> Actor:
-    """Return the colleague behind a Slack user; a new member of the workspace is entered as a CSM.
+def is_colleague(person: SlackPerson, home_team: str) -> bool:
+    """Whether somebody is a full member of the workspace: no guest, nobody of another organisation, no app."""
+    own = person.team_id == home_team and bool(person.email)
+    return own and not (person.guest or person.bot or person.deleted)
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """How a member of the Slack workspace whom nobody knows yet is entered."""
+
+    role: Role = Role.CSM
+    scope: Scope = Scope.ALL
+
+
+def actor_of(ctx: Context, person: SlackPerson, home_team: str, newcomer: Newcomer = Newcomer()) -> Actor:
+    """Return the colleague behind a Slack user; a new member of the workspace is entered.
 
     Raises:
         NotAllowedError: for guests, people of other organisations, bots and deactivated users.
@@ -39,7 +53,8 @@ def actor_of(ctx: Context, person: SlackPerson, home_team: str) -> Actor:
     with ctx.session() as session:
         user = queries.user_by_slack_id(session, person.id) or queries.user_by_email(session, person.email)
         if user is None:
-            user = User(email=person.email, name=person.name, role=Role.CSM, time_zone=person.time_zone)
+            user = User(email=person.email, name=person.name, role=newcomer.role, scope=newcomer.scope)
+            user.time_zone = person.time_zone
             session.add(user)
         if not user.active:
             raise NotAllowedError("Your access to Tend was switched off. An admin of Tend can restore it.")

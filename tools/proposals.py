@@ -50,6 +50,7 @@ def draft_proposal(
         discount: share of the price to give, 0.1 for 10 %; left out, what the policy suggests.
         request_key: makes a repeated request return the first draft.
     """
+    ctx.require(Role.CSM)
     with ctx.session() as session:
         known = earlier_draft(session, request_key)
         if known:

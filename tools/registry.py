@@ -67,6 +67,11 @@ class Tool:
         return _examples()[self.name]
 
     @property
+    def drafts(self) -> bool:
+        """Whether it writes a draft, which the same request must not do twice."""
+        return "request_key" in self.hidden
+
+    @property
     def of_one_account(self) -> bool:
         """Whether it cannot answer without an account."""
         account = signature(self.function).parameters.get("account")

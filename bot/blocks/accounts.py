@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from datetime import timedelta
 
-from bot.blocks.parts import Block, actions, button, context, escape, field, option, section, shorten, table
+from bot.blocks.parts import Block, actions, button, context, escape, field, mrkdwn, option, section, shorten, table
 from scoring.catalogue import source_words
 from scoring.risk import load_risk
 from scoring.scorecard import Scorecard
@@ -113,7 +113,7 @@ def account_brief(brief: AccountBrief) -> list[Block]:
     why = "; ".join(reason.text for reason in row.reasons)
     blocks = [
         section(f"*{escape(row.name)}* · {health(row)}"),
-        {"type": "section", "fields": [{"type": "mrkdwn", "text": shorten(f, 2000)} for f in fields[:10]]},
+        {"type": "section", "fields": [mrkdwn(shorten(part, 2000)) for part in fields[:10]]},
     ]
     blocks += [section(f"*Pulls down:* {escape(why)}")] if why else []
     blocks += [section(f"*Holds up:* {escape(good)}")] if good else []

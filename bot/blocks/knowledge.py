@@ -18,8 +18,14 @@ def passages(found: Passages) -> list[Block]:
     for hit in found.hits:
         where = f" › {escape(hit.section)}" if hit.section else ""
         blocks.append(section(f"*{escape(hit.title)}*{where}\n{shorten(_plain(hit.text), LONGEST)}"))
-        blocks.append(context(NAMES.get(hit.kind, hit.kind), escape(hit.location), reviewed(hit)))
+        blocks.append(context(NAMES.get(hit.kind, hit.kind), _place(hit.location), reviewed(hit)))
     return [*blocks, context(f":warning: {escape(found.notice)}")] if found.notice else blocks
+
+
+def _place(location: str) -> str:
+    """Where a passage stands; an address of the team's own documents is a link."""
+    address = re.fullmatch(r"https?://[^\s<>|]+", location)
+    return f"<{escape(location)}>" if address else escape(location)
 
 
 def _plain(markdown: str) -> str:

@@ -4,31 +4,49 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from tools.writing import visible
+
 Block = dict[str, Any]
 SECTION, HEADER, BUTTON, VALUE, CAPTION, CONTEXTS = 3000, 150, 75, 2000, 150, 10
 MESSAGE_BLOCKS, MESSAGE_CHARACTERS = 50, 12_500
 
 
 def escape(text: str) -> str:
-    """Neutralise mark-up in text that we did not write: no mention, no link, no channel alarm."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Neutralise mark-up in text that we did not write: no mention, no link, no channel alarm, nothing unseen."""
+    return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def shorten(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
+def mrkdwn(text: str) -> Block:
+    """Text with our own mark-up; Slack makes no links of what merely looks like an address or a channel."""
+    return {"type": "mrkdwn", "text": shorten(text, SECTION), "verbatim": True}
+
+
 def section(text: str, accessory: Block | None = None) -> Block:
-    block: Block = {"type": "section", "text": {"type": "mrkdwn", "text": shorten(text, SECTION)}}
+    block: Block = {"type": "section", "text": mrkdwn(text)}
     return block | ({"accessory": accessory} if accessory else {})
 
 
+def said(text: str) -> list[Block]:
+    """Plain words as blocks, neutralised, a section for as many lines as fit."""
+    parts: list[str] = []
+    for line in escape(text).split("\n"):
+        if parts and len(parts[-1]) + len(line) < SECTION:
+            parts[-1] += f"\n{line}"
+        else:
+            parts.append(line)
+    return [section(part) for part in parts if part.strip()]
+
+
 def header(text: str) -> Block:
-    return {"type": "header", "text": {"type": "plain_text", "text": shorten(text, HEADER)}}
+    return {"type": "header", "text": {"type": "plain_text", "text": shorten(visible(text), HEADER)}}
 
 
 def context(*texts: str) -> Block:
-    parts = [{"type": "mrkdwn", "text": shorten(text, SECTION)} for text in texts if text]
+    parts = [mrkdwn(text) for text in texts if text]
     return {"type": "context", "elements": parts[:CONTEXTS]}
 
 
@@ -36,7 +54,7 @@ def button(label: str, action: str, value: Any, style: str | None = None, confir
     packed = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
     block: Block = {
         "type": "button",
-        "text": {"type": "plain_text", "text": shorten(label, BUTTON)},
+        "text": {"type": "plain_text", "text": shorten(visible(label), BUTTON)},
         "action_id": action,
         "value": packed[:VALUE],
     }
@@ -54,7 +72,7 @@ def field(name: str, label: str, element: Block, optional: bool = False) -> Bloc
 
 
 def option(label: str, value: str) -> Block:
-    return {"text": {"type": "plain_text", "text": shorten(label, BUTTON)}, "value": value}
+    return {"text": {"type": "plain_text", "text": shorten(visible(label), BUTTON)}, "value": value}
 
 
 def divider() -> Block:
@@ -75,7 +93,7 @@ def table(caption: str, head: list[str], rows: Iterable[list[str | tuple[float, 
 def _cell(cell: str | tuple[float, str]) -> Block:
     if isinstance(cell, tuple):
         return {"type": "raw_number", "value": round(cell[0], 2), "text": cell[1]}
-    return {"type": "raw_text", "text": shorten(cell, 200) or "–"}
+    return {"type": "raw_text", "text": shorten(visible(cell), 200) or "–"}
 
 
 def fit(blocks: list[Block]) -> list[Block]:

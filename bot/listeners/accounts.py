@@ -7,7 +7,7 @@ from slack_bolt import App
 from bot.blocks import result_blocks
 from bot.blocks.accounts import TABLE_ROWS, line
 from bot.blocks.parts import context as small
-from bot.blocks.parts import fit, section
+from bot.blocks.parts import escape, fit, section
 from bot.listeners.common import person, put_press, say_only_to
 from bot.runtime import Tend
 from bot.work import Item
@@ -47,6 +47,7 @@ def why(tend: Tend, item: Item) -> None:
         card.text,
         result_blocks(card),
         thread_ts=payload.get("thread_ts"),
+        accounts=card.account_ids,
     )
 
 
@@ -56,14 +57,15 @@ def acknowledge(tend: Tend, item: Item) -> None:
     if ctx is None:
         return
     name = acknowledge_account(ctx, item.payload["account"])
-    text = f"<@{item.payload['user']}> is on *{name}*."
+    shown = f"<@{item.payload['user']}> is on *{escape(name)}*."
     tend.messenger.post_once(
         ctx,
         f"ack:{item.key}",
         item.payload["channel"],
-        text,
-        [section(text)],
+        f"{ctx.actor.name} is on {name}.",
+        [section(shown)],
         thread_ts=item.payload.get("thread_ts"),
+        accounts=(item.payload["account"],),
     )
 
 
@@ -85,6 +87,7 @@ def digest_all(tend: Tend, item: Item) -> None:
     with ctx.session() as session:
         rows = rows_at_risk(ctx, session, scored_day(ctx, session), None)
     payload = item.payload
+    channel, thread = tend.messenger.place(ctx, payload["channel"], payload.get("thread_ts"))
     for start in range(0, len(rows), PAGE):
         part = rows[start : start + PAGE]
         blocks = [section(line(row)) for row in part]
@@ -92,10 +95,10 @@ def digest_all(tend: Tend, item: Item) -> None:
         tend.messenger.post_once(
             ctx,
             f"all:{item.key}:{start}",
-            payload["channel"],
+            channel,
             label,
             fit([small(label), *blocks]),
-            thread_ts=payload.get("thread_ts"),
+            thread_ts=thread,
         )
 
 

@@ -7,18 +7,18 @@ from typing import Any
 import structlog
 from slack_bolt import App
 from slack_sdk.errors import SlackApiError
-from sqlmodel import col, select
+from sqlmodel import select
 
-from bot.agent import MODEL, Answer, Turn
+from bot.agent import MODEL, Answer
 from bot.blocks import result_blocks
 from bot.blocks.asking import choices, sources, suggestions
-from bot.blocks.parts import Block, escape, fit, section
+from bot.blocks.parts import Block, button, escape, fit, section
 from bot.cards import post_draft
+from bot.listeners import memory
 from bot.listeners.common import person, pressed, put_press, say_only_to
 from bot.listeners.documents import put_files
 from bot.runtime import Tend
 from bot.work import Item
-from storage.database import insert_new
 from storage.models import ConversationTurn
 from tools.context import Context
 from tools.drafts import DraftCard
@@ -27,7 +27,6 @@ from tools.facts import Fact, day
 
 log = structlog.get_logger()
 LONGEST_QUESTION = 4000
-MEMORY_TURNS = 8
 PROMPTS = (
     "Which of my accounts are at risk this week, and why?",
     "Summarise my portfolio",
@@ -131,7 +130,12 @@ def answer_question(tend: Tend, item: Item) -> None:
     reply = _refusal(text) or _answered(tend, ctx, item, text)
     channel, thread = payload["channel"], payload.get("thread_ts")
     if reply.blocks:
-        tend.messenger.post_once(ctx, f"answer:{item.key}", channel, reply.text, reply.blocks, thread_ts=thread)
+        blocks = reply.blocks
+        channel, thread = tend.messenger.place(ctx, channel, thread, reply.accounts)
+        if channel != payload["channel"]:
+            blocks = fit([section(f"_{escape(text)}_"), *blocks])
+            _moved(tend, ctx, item, channel)
+        tend.messenger.post_once(ctx, f"answer:{item.key}", channel, reply.text, blocks, thread, reply.accounts)
     for card in reply.drafts:
         post_draft(tend, ctx, card, channel, thread)
     _clear_status(tend, ctx, payload)
@@ -153,6 +157,7 @@ class Reply:
     text: str
     blocks: list[Block]
     drafts: tuple[DraftCard, ...] = ()
+    accounts: tuple[int, ...] = ()  # those that it speaks of, where it speaks of nothing else
 
 
 def _refusal(text: str) -> Reply | None:
@@ -176,13 +181,14 @@ def _answered(tend: Tend, ctx: Context, item: Item, text: str) -> Reply:
     _set_status(tend, ctx, payload)
     thread = payload.get("thread_ts") or payload["channel"]
     try:
-        answer = tend.agent.answer(ctx, text, remembered(ctx, payload["channel"], thread), f"q:{item.key}")
+        answer = tend.agent.answer(ctx, text, memory.remembered(ctx, payload["channel"], thread), f"q:{item.key}")
     except UserError as error:
         return Reply(str(error), [section(escape(str(error)))])
-    _remember(ctx, item, thread, text, answer)
+    memory.remember(ctx, item, thread, text, answer)
     asked = f"_{escape(payload['shown'])}_\n" if payload.get("shown") else ""
     drafts = tuple(result for result in answer.results if isinstance(result, DraftCard))
-    return Reply(answer.text or "Here is what I found.", answer_blocks(answer, text, item.key, asked), drafts)
+    accounts = answer.account_ids if answer.of_accounts_alone else ()
+    return Reply(answer.text or "Here is what I found.", answer_blocks(answer, text, item.key, asked), drafts, accounts)
 
 
 def answer_blocks(answer: Answer, question: str, key: str, asked: str = "") -> list[Block]:
@@ -203,16 +209,7 @@ def answer_blocks(answer: Answer, question: str, key: str, asked: str = "") -> l
 def _footer(answer: Answer, key: str) -> Block:
     mode = "answered by language model, figures checked" if answer.mode == MODEL else f"answered by {answer.mode}"
     mode = f"As of {day(max(fact.as_of for fact in answer.facts))} · {mode}"
-    return {
-        "type": "section",
-        "text": {"type": "mrkdwn", "text": f"_{escape(mode)}_"},
-        "accessory": {
-            "type": "button",
-            "action_id": "sources",
-            "value": f'{{"key":"{key}"}}',
-            "text": {"type": "plain_text", "text": "Show sources"},
-        },
-    }
+    return section(f"_{escape(mode)}_", button("Show sources", "sources", {"key": key}))
 
 
 def show_sources(tend: Tend, item: Item) -> None:
@@ -235,38 +232,10 @@ def show_sources(tend: Tend, item: Item) -> None:
     )
 
 
-# Memory of the thread
-
-
-def remembered(ctx: Context, channel: str, thread: str) -> list[Turn]:
-    """The last turns of a thread, oldest first."""
-    with ctx.session() as session:
-        turns = session.exec(
-            select(ConversationTurn)
-            .where(ConversationTurn.channel == channel, ConversationTurn.thread_ts == thread)
-            .order_by(col(ConversationTurn.id).desc())
-            .limit(MEMORY_TURNS)
-        ).all()
-    return [Turn(t.question, t.answer, tuple(t.account_ids)) for t in reversed(turns)]
-
-
-def _remember(ctx: Context, item: Item, thread: str, question: str, answer: Answer) -> None:
-    row = {
-        "key": item.key,
-        "channel": item.payload["channel"],
-        "thread_ts": thread,
-        "user": ctx.actor.email,
-        "question": question,
-        "answer": answer.text,
-        "mode": answer.mode,
-        "at": ctx.now(),
-        "account_ids": list(answer.account_ids),
-        "tools": list(answer.calls),
-        "facts": [fact.to_dict() for fact in answer.facts],
-    }
-    with ctx.session() as session:
-        insert_new(session, ConversationTurn, row, ["key"])
-        session.commit()
+def _moved(tend: Tend, ctx: Context, item: Item, channel: str) -> None:
+    """The answer went into the person's own messages: the talk goes on there, and nothing is awaited where it began."""
+    memory.move(ctx, item.key, channel)
+    _set_status(tend, ctx, item.payload, "")
 
 
 # Slack

@@ -1,19 +1,21 @@
 """`/tend`: a question, health, draft, the digest of this channel, the scores' honesty, who I am, help."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from slack_bolt import App
 
 from bot import jobs
+from bot.audience import GUESTS, NARROW, TOO_MANY
 from bot.blocks.asking import suggestions
-from bot.blocks.parts import section
-from bot.listeners import honesty
-from bot.listeners.chat import PROMPTS
+from bot.blocks.parts import escape, section
+from bot.listeners import honesty, people
+from bot.listeners.chat import PROMPTS, plain_question
 from bot.listeners.common import person, say_only_to
 from bot.runtime import Tend
 from bot.work import Item
-from storage.models import Role
+from storage.models import Role, Scope
 from tools import digests, trials
 from tools.context import Context
 from tools.errors import UserError
@@ -30,8 +32,11 @@ HELP = """*What you can type*
 • `/tend model`: how well losses are foretold, and how that was measured
 • `/tend honesty`: how far the scores could be trusted over the last year, each scorecard beside the others
 • `/tend simulate <scorecard> ["factor"=weight …]`: what other weights would change (admins)
-• `/tend whoami`: how I know you
+• `/tend whoami`: how I know you, what you may do and see
+• `/tend people` · `/tend role @person csm` · `/tend scope @person own|all|team <name>`: who may do what (admins)
 You can also mention me in a channel or write to me directly."""
+
+WITH_GUESTS = " Mind that guests, or people of other organisations, read in this channel, too."
 
 
 def register(app: App) -> None:
@@ -65,7 +70,7 @@ def run_command(tend: Tend, item: Item) -> None:
     ctx = person(tend, item)
     if ctx is None:
         return
-    text = item.payload["text"]
+    text = plain_question(item.payload["text"])
     word, _, rest = text.partition(" ")
     said: str | None = None
     try:
@@ -83,8 +88,8 @@ def run_command(tend: Tend, item: Item) -> None:
             said = _ask(
                 tend, ctx, item, f"what can we sell to {rest.strip()}?" if rest.strip() else "where can we expand?"
             )
-        elif word.lower() == "whoami":
-            said = f"You are {ctx.actor.name} ({ctx.actor.email}), role {ctx.actor.role}."
+        elif word.lower() in people.WORDS:
+            said = people.answer(ctx, word.lower(), item.payload["text"].partition(" ")[2].strip())
         else:
             said = _ask(tend, ctx, item, text)
     except UserError as error:
@@ -108,7 +113,7 @@ def _ask(tend: Tend, ctx: Context, item: Item, text: str) -> str | None:
     client = tend.messenger.client_of(ctx.workspace_id)
     channel = client.conversations_open(users=item.payload["user"])["channel"]["id"]
     payload = {**item.payload, "channel": channel, "text": text, "shown": text}
-    ts = tend.messenger.post_once(ctx, f"asked:{item.key}", channel, text, [section(f"You asked: _{text}_")])
+    ts = tend.messenger.post_once(ctx, f"asked:{item.key}", channel, text, [section(f"You asked: _{escape(text)}_")])
     tend.queue.put(ctx.workspace_id, "question", f"{item.key}:q", {**payload, "ts": ts, "shown": ""})
     return None if item.payload["channel"] == channel else "I answer in our messages."
 
@@ -121,16 +126,18 @@ def _digest(tend: Tend, ctx: Context, item: Item, rest: str) -> str | None:
         found = next((s for s in digests.subscriptions(ctx) if s.channel == channel), None)
         if found is None:
             raise UserError("There is no digest here yet; start it with `/tend digest here 8`.")
-        done = jobs.post_digest(tend, ctx, found, ctx.today().isoformat())
+        ctx.require(Role.CSM)
+        done = jobs.post_digest(tend, tend.context(ctx.workspace_id), found, ctx.today().isoformat())
         return f"Today's digest is in this channel: {done['accounts']} accounts at risk."
     hour = re.fullmatch(r"(?:here|on)(?: (?:at )?(\d{1,2})(?::00)?)?", rest)
     if hour is None:
         raise UserError("I know `/tend digest here [hour]`, `/tend digest off` and `/tend digest now`.")
     ctx.require(Role.CSM)
     _require_membership(tend, ctx, channel)
+    warning = _require_readers(tend, ctx, channel)
     zone = tend.time_zone_of(ctx, item.payload["user"])
     made = digests.subscribe(ctx, channel, int(hour.group(1) or 8), zone)
-    return f"The at-risk digest comes here every day at {made.hour}:00 ({made.time_zone})."
+    return f"The at-risk digest comes here every day at {made.hour}:00 ({made.time_zone}).{warning}"
 
 
 def _trial(ctx: Context, rest: str) -> str:
@@ -146,6 +153,15 @@ def _require_membership(tend: Tend, ctx: Context, channel: str) -> None:
     info = tend.messenger.client_of(ctx.workspace_id).conversations_info(channel=channel)["channel"]
     if not (info.get("is_member") or info.get("is_im")):
         raise UserError("I am not in this channel yet: type `/invite @Tend`, then start the digest again.")
+
+
+def _require_readers(tend: Tend, ctx: Context, channel: str) -> str:
+    """A digest shows accounts of everybody, so everybody in its channel must see all; guests are warned of."""
+    everything = ctx.acting(replace(ctx.actor, scope=Scope.ALL))
+    reason = tend.audience.barred(everything, channel)
+    if reason in (NARROW, TOO_MANY):
+        raise UserError("The digest shows accounts that not everybody in this channel may see. Use another channel.")
+    return WITH_GUESTS if reason == GUESTS else ""
 
 
 HANDLERS = {"command": run_command}

@@ -66,7 +66,7 @@ def say_only_to(tend: Tend, ctx: Context, payload: dict[str, Any], text: str) ->
     client = tend.messenger.client_of(ctx.workspace_id)
     if not channel or channel.startswith("D"):
         target = channel or client.conversations_open(users=payload["user"])["channel"]["id"]
-        client.chat_postMessage(channel=target, text=text, thread_ts=_thread_in_dm(payload))
+        tend.messenger.write(ctx, target, text, thread_ts=_thread_in_dm(payload))
         return
     try:
         tend.messenger.tell(ctx, channel, payload["user"], text, thread_ts=payload.get("thread_ts"))
@@ -74,7 +74,7 @@ def say_only_to(tend: Tend, ctx: Context, payload: dict[str, Any], text: str) ->
         if error.response.get("error") not in ("user_not_in_channel", "channel_not_found", "not_in_channel"):
             raise
         target = client.conversations_open(users=payload["user"])["channel"]["id"]
-        client.chat_postMessage(channel=target, text=text)
+        tend.messenger.write(ctx, target, text)
 
 
 def post_result(tend: Tend, ctx: Context, item: Item, name: str, found: Result) -> None:
@@ -86,6 +86,7 @@ def post_result(tend: Tend, ctx: Context, item: Item, name: str, found: Result) 
         found.text,
         result_blocks(found),
         thread_ts=item.payload.get("thread_ts"),
+        accounts=found.account_ids,
     )
 
 

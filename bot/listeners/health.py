@@ -92,7 +92,10 @@ def indicators(tend: Tend, item: Item) -> None:
     channel = payload["channel"] or direct_messages(tend, ctx, payload["user"])
     text = f"Every indicator of {card.row.name if card.row else 'the account'}"
     blocks = indicators_table(card)
-    tend.messenger.post_once(ctx, f"indicators:{item.key}", channel, text, blocks, thread_ts=payload.get("thread_ts"))
+    thread = payload.get("thread_ts")
+    tend.messenger.post_once(
+        ctx, f"indicators:{item.key}", channel, text, blocks, thread_ts=thread, accounts=card.account_ids
+    )
 
 
 def end_override(tend: Tend, item: Item) -> None:
@@ -104,12 +107,20 @@ def end_override(tend: Tend, item: Item) -> None:
 
 def override_told(tend: Tend, item: Item) -> None:
     """Say in the thread what was set, by whom and why: colleagues look at the same account."""
-    ctx = tend.context(item.workspace_id)
+    ctx = person(tend, item)
+    if ctx is None:
+        return
     payload = item.payload
     card = explain_health(ctx, account_key(ctx, payload["account"]))
     channel = payload["channel"] or direct_messages(tend, ctx, payload["user"])
     tend.messenger.post_once(
-        ctx, item.key, channel, card.text, [section(escape(card.text))], thread_ts=payload.get("thread_ts")
+        ctx,
+        item.key,
+        channel,
+        card.text,
+        [section(escape(card.text))],
+        thread_ts=payload.get("thread_ts"),
+        accounts=card.account_ids,
     )
 
 

@@ -66,6 +66,7 @@ class State:
     ) -> None:
         self.store, self.identity, self.lifetimes = store, identity, lifetimes
         self.people = {person.id: person for person in people}
+        self.groups: dict[str, Sequence[str]] = {}
         self.channels = {channel.id: channel for channel in channels}
         self.dms = {dm_id(person.id): person for person in people}
         self.short = Short()

@@ -1,8 +1,9 @@
 """The workspace behind the page: Slack to the app, and a tool to tests."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI
@@ -54,6 +55,7 @@ class Workspace:
         retry_delays: Sequence[float] = (0, 60, 300),
         strict_rates: bool = False,
         lifetimes: Lifetimes | None = None,
+        groups: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         identity = Identity(
             team_id, team_name, bot_user_id, bot_id, app_id, bot_name, bot_token, app_token, signing_secret
@@ -61,6 +63,7 @@ class Workspace:
         self.slash_commands = tuple(slash_commands)
         self._store = Store(state_file)
         self.state = State(self._store, identity, people, channels, now, lifetimes or Lifetimes())
+        self.state.groups = dict(groups)
         self.sockets = Sockets(app_id)
         self._delivery = Delivery(request_url, signing_secret, self.sockets, retry_delays)
         self._desk = Desk(self.state, self._delivery)

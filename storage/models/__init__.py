@@ -35,7 +35,7 @@ from storage.models.outreach import (
     Suppression,
     Testimonial,
 )
-from storage.models.people import Role, SlackInstallation, User, Workspace
+from storage.models.people import Role, Scope, SlackInstallation, User, Workspace
 from storage.models.playing import PlayDecision, PlayRun, PlayStep, PlayVersion, RunState, StepState, Task, TaskState
 from storage.models.results import (
     AccountAction,
@@ -92,6 +92,7 @@ __all__ = [
     "PremiumTrial",
     "Role",
     "RunState",
+    "Scope",
     "ScoringRun",
     "ServiceRecord",
     "Signal",

@@ -16,6 +16,7 @@ class Account(ImportedRow, table=True):
     __table_args__ = (
         UniqueConstraint("workspace_id", "external_id"),
         Index("ix_account_owner", "workspace_id", "owner_email"),
+        Index("ix_account_lower_owner", "workspace_id", text("lower(owner_email)")),
         Index("ix_account_lower_name", "workspace_id", text("lower(name)")),
         Index("ix_account_lower_domain", "workspace_id", text("lower(domain)")),
     )

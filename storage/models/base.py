@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Numeric, String, column
+from sqlalchemy import DateTime, Dialect, Numeric, String, Table, column
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -32,10 +32,32 @@ class _OwnerColumn:
         return vars(table).get("workspace_id", column("workspace_id", String))
 
 
+def path_to_account(table: Table) -> tuple[str, Table | None] | None:
+    """Return the column by which a table's rows reach their account, and the table in between; None for the others.
+
+    That is `account_id`, or the reference to the row that they are part of, as a step is of its play.
+    """
+    if table.name == "account":
+        return "id", None
+    if "account_id" in table.c:
+        return "account_id", None
+    parents = [(key.parent.name, key.column.table) for key in table.foreign_keys if not key.parent.nullable]
+    return next(((name, parent) for name, parent in parents if path_to_account(parent) is not None), None)
+
+
+class _AccountColumn:
+    """The column by which a row reaches its account; only tables that have one are asked."""
+
+    def __get__(self, row: Any, table: Any) -> Any:
+        found = path_to_account(table.__table__)
+        return getattr(table, found[0]) if found else None
+
+
 class Tenant:
-    """Marks tenant-owned tables for the filter of `Database.session`."""
+    """Marks tenant-owned tables for the filters of `Database.session`."""
 
     owner = _OwnerColumn()
+    reaches_account = _AccountColumn()
 
 
 class WorkspaceRow(Tenant, SQLModel):

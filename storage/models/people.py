@@ -44,6 +44,14 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class Scope(StrEnum):
+    """Whose accounts a colleague sees: those they own, those of their team, or all."""
+
+    OWN = "own"
+    TEAM = "team"
+    ALL = "all"
+
+
 class User(WorkspaceRow, table=True):
     """A colleague, matched to a Slack user and, by email, to the accounts that they own."""
 
@@ -55,5 +63,7 @@ class User(WorkspaceRow, table=True):
     email: str = Field(max_length=254)
     name: str = Field(max_length=120)
     role: str = Field(default=Role.CSM, max_length=10)
+    scope: str = Field(default=Scope.ALL, max_length=10, sa_column_kwargs={"server_default": "all"})
+    team: str | None = Field(default=None, max_length=60)
     time_zone: str = Field(default="UTC", max_length=60)
     active: bool = True

@@ -44,7 +44,7 @@ class Office:
     """What jobs use of the running app: a real messenger, and the cards that were to be updated."""
 
     def __init__(self, client: WebClient) -> None:
-        self.messenger = Messenger(lambda workspace_id: client)
+        self.messenger = Messenger(lambda workspace_id: client, lambda *_: None)
         self.refreshed: list[int] = []
         self.client = client
         self.settings = Settings(_env_file=None, train_weekly=False)
@@ -294,7 +294,7 @@ def test_a_digest_whose_process_died_while_posting_is_found_again(ctx: Context, 
 def test_a_post_that_slack_refused_is_made_by_the_next_run(ctx: Context, office: Any) -> None:
     subscription = subscribe(ctx)
     refusing = WebClient("xoxb-local", base_url="http://127.0.0.1:9/api/")
-    broken = type("Broken", (), {"messenger": Messenger(lambda workspace_id: refusing)})
+    broken = type("Broken", (), {"messenger": Messenger(lambda workspace_id: refusing, lambda *_: None)})
     with pytest.raises(OSError, match="refused"):
         post_digest(broken(), ctx, subscription, TODAY.isoformat())  # type: ignore[arg-type]
     post_digest(office, ctx, subscription, TODAY.isoformat())

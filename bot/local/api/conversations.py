@@ -201,6 +201,13 @@ def lookup_by_email(state: State, arguments: Arguments) -> dict[str, Any]:
     raise SlackError("users_not_found")
 
 
+def group_users(state: State, arguments: Arguments) -> dict[str, Any]:
+    """usergroups.users.list."""
+    if arguments["usergroup"] not in state.groups:
+        raise SlackError("no_such_subteam")
+    return {"users": list(state.groups[arguments["usergroup"]])}
+
+
 _PAGE = "cursor limit"
 _LIST = f"{_PAGE} exclude_archived team_id types"
 _READ = f"{_PAGE} inclusive include_all_metadata latest oldest"
@@ -215,6 +222,7 @@ METHODS = {
     "conversations.open": Method(open_conversation, "channel return_im users prevent_creation"),
     "conversations.history": Method(history, _READ, "channel"),
     "conversations.replies": Method(replies, _READ, "channel ts"),
+    "usergroups.users.list": Method(group_users, "include_disabled", "usergroup", 20),
     "users.info": Method(user_info, "include_locale", "user", 100),
     "users.list": Method(users_list, f"{_PAGE} include_locale team_id", "", 20),
     "users.lookupByEmail": Method(lookup_by_email, "", "email"),
