@@ -18,7 +18,7 @@ from knowledge.embedding import embed
 from tools.registry import TOOLS
 
 SURE = 0.47  # similarity to the nearest example above which a request is understood
-MOST_CLAUSES = 5
+MOST_CLAUSES = 5  # that one call answers
 WRITING = ("draft_outreach", "draft_proposal")
 OF_ONE_ACCOUNT = tuple(tool.name for tool in TOOLS if tool.of_one_account)
 SURE_OF_STRANGER = 0.65  # the same, when what the request is about is only guessed
@@ -109,7 +109,7 @@ def plan_calls(question: str, lexicon: Lexicon) -> AIMessage:
     What a part of the question cannot be answered with is said along with the calls for the rest.
     """
     calls, said = [], []
-    for clause in clauses(question):
+    for clause in clauses(question)[:MOST_CLAUSES]:
         try:
             request = understand(clause, lexicon)
             if request.accounts:  # the next part of the message may go on about them
@@ -132,7 +132,7 @@ def clauses(question: str) -> list[str]:
     """Split a message into single requests."""
     question = AND_WHY.sub("?", question)  # lists say why by themselves
     parts = [part.strip() for part in SPLIT.split(question) if part and part.strip(" .!?,;")]
-    return [part for part in parts if len(parts) == 1 or not GREETING.match(part)][:MOST_CLAUSES]
+    return [part for part in parts if len(parts) == 1 or not GREETING.match(part)]
 
 
 def understand(clause: str, lexicon: Lexicon) -> Request:

@@ -9,7 +9,7 @@ from slack_bolt import App
 from slack_sdk.errors import SlackApiError
 from sqlmodel import col, select
 
-from bot.agent import MODEL, Answer, Turn
+from bot.answers import MODEL, Answer, Turn
 from bot.blocks import result_blocks
 from bot.blocks.asking import choices, sources, suggestions
 from bot.blocks.parts import Block, escape, fit, section

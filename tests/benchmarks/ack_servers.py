@@ -9,7 +9,7 @@ from typing import Any
 from slack_bolt import App
 from slack_bolt.adapter.fastapi import SlackRequestHandler
 
-from bot.agent import Answer
+from bot.answers import Answer
 from bot.local.run import Running
 from bot.settings import Settings
 
