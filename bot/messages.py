@@ -38,7 +38,7 @@ class Messenger:
         between the two the message itself tells whether it went out.
 
         Args:
-            finish: puts the text, blocks and metadata into a message that was begun, and returns its ts if there is one.
+            finish: puts text, blocks and metadata into a message that was begun, and returns its ts if there is one.
         """
         new = self.enter(ctx, key, channel)
         known = self.known(ctx, key)

@@ -1,6 +1,7 @@
 """Email addresses and phone numbers stay here: the language model reads placeholders in their place."""
 
 import re
+from functools import partial
 from typing import Any
 
 EMAIL = re.compile(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+")
@@ -24,7 +25,7 @@ class Masks:
         """Put placeholders like «email 1» into a text, or into every text of a list or dictionary."""
         if isinstance(given, str):
             for kind, pattern in KINDS:
-                given = pattern.sub(lambda match, kind=kind: self._placeholder(kind, match.group()), given)
+                given = pattern.sub(partial(self._placeholder, kind), given)
             return given
         return _each(given, self.hide)
 
@@ -34,7 +35,8 @@ class Masks:
             return re.sub("|".join(self._hidden), lambda m: self._hidden[m.group()], given) if self._hidden else given
         return _each(given, self.show)
 
-    def _placeholder(self, kind: str, address: str) -> str:
+    def _placeholder(self, kind: str, found: re.Match[str]) -> str:
+        address = found.group()
         if address not in self._placeholders:
             self._counts[kind] += 1
             self._placeholders[address] = f"«{kind} {self._counts[kind]}»"

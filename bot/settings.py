@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     cost_per_channel: float = Field(5.0, description="What one channel's questions may cost a day", ge=0)
     tokens_per_workspace: int = Field(
         20_000_000,
-        description="How many tokens a workspace may use a day; beyond it Tend answers by its own rules",
+        description="How many tokens a workspace may use a day; then Tend answers by its own rules",
         ge=0,
     )
     cost_per_workspace: float = Field(20.0, description="What a workspace's questions may cost a day", ge=0)

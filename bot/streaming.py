@@ -13,6 +13,7 @@ import structlog
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.manners import step_words
 from bot.messages import Blocks, Messenger, find
 from tools.context import Context
 
@@ -47,18 +48,17 @@ class Stream:
 
     Args:
         key: of the answer, as in `Messenger.post_once`.
-        user, team: who reads it.
-        titles: words for a tool step.
+        reader: user and team of who asked.
     """
 
     def __init__(
-        self, messenger: Messenger, ctx: Context, key: str, channel: str, thread_ts: str, user: str, team: str,
-        titles: Callable[[str, dict[str, Any]], str],
-    ) -> None:  # fmt: skip
+        self, messenger: Messenger, ctx: Context, key: str, channel: str, thread_ts: str, reader: tuple[str, str]
+    ) -> None:
         self._messenger, self._ctx, self._key = messenger, ctx, key
         self._channel, self._thread = channel, thread_ts
-        self._reader = {"recipient_user_id": user, "recipient_team_id": team}
-        self._titles, self._cards, self._shown = titles, list[dict[str, str]](), ""
+        self._reader = {"recipient_user_id": reader[0], "recipient_team_id": reader[1]}
+        self._cards: list[dict[str, str]] = []
+        self._shown = ""
         found = messenger.client_of(ctx.workspace_id)
         # Its own client: one that waits when there are too many streams would hold up the answer.
         self._client = WebClient(token=found.token, base_url=found.base_url, timeout=int(SECONDS))
@@ -67,6 +67,11 @@ class Stream:
         self._ts: str | None = None
         if begun is not None:  # by a process that died: this one only finishes it
             self._ts = begun.ts or find(found, channel, thread_ts, self._has_my_card)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a message to finish."""
+        return self._ts is not None
 
     @property
     def _mark(self) -> str:
@@ -78,7 +83,8 @@ class Stream:
     def step(self, tool: str, given: dict[str, Any]) -> None:
         """Show that a tool is being called."""
         number = len(self._cards)
-        card = {"type": "task_update", "id": f"{self._mark}-{number}", "title": self._titles(tool, given)[:150]}
+        said = step_words(tool, given)[:150]
+        card = {"type": "task_update", "id": f"{self._mark}-{number}", "title": said[:1].upper() + said[1:]}
         done = [self._cards[-1] | {"status": "complete"}] if self._cards else []
         self._cards.append(card)
         self._send([*done, card | {"status": "in_progress"}])

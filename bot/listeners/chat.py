@@ -9,25 +9,27 @@ from slack_bolt import App
 from slack_sdk.errors import SlackApiError
 from sqlmodel import col, select
 
-from bot.answers import MODEL, Answer, Turn
-from bot.blocks import result_blocks
-from bot.blocks.asking import choices, sources, suggestions
-from bot.blocks.parts import Block, escape, fit, section
+from bot.answers import MODEL, Watch
+from bot.blocks.answers import answer_blocks
+from bot.blocks.asking import sources, suggestions
+from bot.blocks.parts import Block, escape, section
 from bot.cards import post_draft
 from bot.listeners.common import person, pressed, put_press, say_only_to
 from bot.listeners.documents import put_files
+from bot.listeners.feedback import note_wrong, says_wrong
+from bot.manners import help_by_subject, next_questions, step_words
+from bot.memory import remember, remembered
 from bot.runtime import Tend
+from bot.streaming import Stream
 from bot.work import Item
-from storage.database import insert_new
-from storage.models import ConversationTurn
+from storage.models import Account, ConversationTurn
 from tools.context import Context
 from tools.drafts import DraftCard
 from tools.errors import UserError
-from tools.facts import Fact, day
+from tools.facts import Fact
 
 log = structlog.get_logger()
 LONGEST_QUESTION = 4000
-MEMORY_TURNS = 8
 PROMPTS = (
     "Which of my accounts are at risk this week, and why?",
     "Summarise my portfolio",
@@ -41,6 +43,8 @@ NOT_ENGLISH = "I understand English only so far. Please ask in English, for exam
 SHARED = (
     "This channel is shared with another organisation, so I keep account data out of it. Ask me in a direct message."
 )
+HELP = re.compile(r"\W*(?:help(?: me)?|what can you do(?: for me)?|what can i ask(?: you)?|how do you work)\W*", re.I)
+HELP_HEAD = "What you can ask, for example:"
 NOT_LATIN = re.compile(r"[^\W\d_a-zA-ZÀ-ɏ]")
 LETTER = re.compile(r"[^\W\d_]")
 FOREIGN = {
@@ -128,10 +132,13 @@ def answer_question(tend: Tend, item: Item) -> None:
     if _is_shared(tend, ctx, payload["channel"]):
         say_only_to(tend, ctx, payload, SHARED)
         return
-    reply = _refusal(text) or _answered(tend, ctx, item, text)
+    reply = _refusal(ctx, text) or _said(tend, ctx, item, text)
     channel, thread = payload["channel"], payload.get("thread_ts")
-    if reply.blocks:
-        tend.messenger.post_once(ctx, f"answer:{item.key}", channel, reply.text, reply.blocks, thread_ts=thread)
+    stream = reply.watch if isinstance(reply.watch, Stream) and reply.watch.begun else None
+    blocks = reply.blocks or ([section(escape(reply.text))] if stream else [])
+    if blocks:
+        finish = stream.finish if stream else None
+        tend.messenger.post_once(ctx, f"answer:{item.key}", channel, reply.text, blocks, thread, finish)
     for card in reply.drafts:
         post_draft(tend, ctx, card, channel, thread)
     _clear_status(tend, ctx, payload)
@@ -153,16 +160,19 @@ class Reply:
     text: str
     blocks: list[Block]
     drafts: tuple[DraftCard, ...] = ()
+    watch: Watch | None = None
 
 
-def _refusal(text: str) -> Reply | None:
-    """What needs no thinking: empty, too long, or in a language that Tend does not read."""
+def _refusal(ctx: Context, text: str) -> Reply | None:
+    """What needs no thinking: empty, a call for help, too long, or in a language that Tend does not read."""
     said = re.sub(r":[\w+-]+:", "", text)
     letters = LETTER.findall(said)
     if len(text) > LONGEST_QUESTION:
         words = TOO_LONG.format(length=len(text), most=LONGEST_QUESTION)
         return Reply(words, [section(words)])
-    if not letters or re.fullmatch(r"\W*(hi|hello|hey|help|hallo|good morning|what can you do)\W*", said, re.I):
+    if HELP.fullmatch(said):
+        return Reply(HELP_HEAD, help_blocks(ctx))
+    if not letters or re.fullmatch(r"\W*(hi|hello|hey|hallo|good morning)\W*", said, re.I):
         return Reply(HELLO, suggestions(HELLO, PROMPTS))
     foreign = len(FOREIGN & set(re.findall(r"\w+", said.lower())))
     if len(NOT_LATIN.findall(said)) > len(letters) / 2 or foreign >= 2:
@@ -171,48 +181,62 @@ def _refusal(text: str) -> Reply | None:
     return None
 
 
-def _answered(tend: Tend, ctx: Context, item: Item, text: str) -> Reply:
-    payload = item.payload
-    _set_status(tend, ctx, payload)
-    thread = payload.get("thread_ts") or payload["channel"]
+def help_blocks(ctx: Context) -> list[Block]:
+    """Help by example, about an account that the person owns."""
+    with ctx.session() as session:
+        mine = select(Account.name).where(Account.owner_email == ctx.actor.email, col(Account.churned_on).is_(None))
+        name = session.exec(mine.order_by(col(Account.id)).limit(1)).first() or "Acme"
+    subjects = help_by_subject(name).items()
+    lists = [section(f"*{title}*\n" + "\n".join(f"• {escape(text)}" for text in asked)) for title, asked in subjects]
+    return [section(HELP_HEAD), *lists, *suggestions("Or press one:", PROMPTS)]
+
+
+def _said(tend: Tend, ctx: Context, item: Item, text: str) -> Reply:
     try:
-        answer = tend.agent.answer(ctx, text, remembered(ctx, payload["channel"], thread), f"q:{item.key}")
+        return _answered(tend, ctx, item, text)
     except UserError as error:
         return Reply(str(error), [section(escape(str(error)))])
-    _remember(ctx, item, thread, text, answer)
+
+
+def _answered(tend: Tend, ctx: Context, item: Item, text: str) -> Reply:
+    payload = item.payload
+    thread = payload.get("thread_ts") or payload["channel"]
+    if says_wrong(text):
+        return Reply(*note_wrong(ctx, payload["channel"], thread, text))
+    _set_status(tend, ctx, payload)
+    turns = remembered(ctx, payload["channel"], thread)
+    watch = _watch(tend, ctx, item)
+    answer = tend.agent.answer(ctx, text, turns, f"q:{item.key}", payload["channel"], watch)
+    remember(ctx, item.key, payload["channel"], thread, text, answer)
     asked = f"_{escape(payload['shown'])}_\n" if payload.get("shown") else ""
+    blocks = answer_blocks(answer, text, item.key, asked, next_questions(answer, text, turns))
     drafts = tuple(result for result in answer.results if isinstance(result, DraftCard))
-    return Reply(answer.text or "Here is what I found.", answer_blocks(answer, text, item.key, asked), drafts)
+    return Reply(answer.text or "Here is what I found.", blocks, drafts, watch)
 
 
-def answer_blocks(answer: Answer, question: str, key: str, asked: str = "") -> list[Block]:
-    """The words first, then each result but drafts drawn from its data, then how it came about."""
-    if answer.choices:
-        return choices(answer.text, answer.choices, question, answer.ambiguous)
-    shown = [result for result in answer.results if not isinstance(result, DraftCard)]
-    if answer.results and not shown:
-        return []  # the drafts speak for themselves
-    blocks = [section(asked + escape(answer.text))]
-    for result in shown:
-        blocks += result_blocks(result)
-    if answer.facts:
-        blocks.append(_footer(answer, key))
-    return fit(blocks)
+class Status:
+    """Says below the composer which tool is at work: for where there is no thread that an answer could grow in."""
+
+    def __init__(self, tend: Tend, ctx: Context, payload: dict[str, Any]) -> None:
+        self._tend, self._ctx, self._payload = tend, ctx, payload
+
+    def step(self, tool: str, given: dict[str, Any]) -> None:
+        """Say what is being done."""
+        _set_status(self._tend, self._ctx, self._payload, f"is {step_words(tool, given)}…"[:100])
+
+    def words(self, text: str) -> None:
+        """Words come with the answer."""
 
 
-def _footer(answer: Answer, key: str) -> Block:
-    mode = "answered by language model, figures checked" if answer.mode == MODEL else f"answered by {answer.mode}"
-    mode = f"As of {day(max(fact.as_of for fact in answer.facts))} · {mode}"
-    return {
-        "type": "section",
-        "text": {"type": "mrkdwn", "text": f"_{escape(mode)}_"},
-        "accessory": {
-            "type": "button",
-            "action_id": "sources",
-            "value": f'{{"key":"{key}"}}',
-            "text": {"type": "plain_text", "text": "Show sources"},
-        },
-    }
+def _watch(tend: Tend, ctx: Context, item: Item) -> Stream | Status | None:
+    """Who shows how the answer comes about; the rules are done before anybody could look."""
+    payload = item.payload
+    if tend.agent.mode != MODEL:
+        return None
+    if not payload.get("thread_ts") or payload.get("shown"):
+        return Status(tend, ctx, payload)
+    reader = (payload["user"], payload["team"])
+    return Stream(tend.messenger, ctx, f"answer:{item.key}", payload["channel"], payload["thread_ts"], reader)
 
 
 def show_sources(tend: Tend, item: Item) -> None:
@@ -233,40 +257,6 @@ def show_sources(tend: Tend, item: Item) -> None:
         blocks,
         thread_ts=payload.get("thread_ts"),
     )
-
-
-# Memory of the thread
-
-
-def remembered(ctx: Context, channel: str, thread: str) -> list[Turn]:
-    """The last turns of a thread, oldest first."""
-    with ctx.session() as session:
-        turns = session.exec(
-            select(ConversationTurn)
-            .where(ConversationTurn.channel == channel, ConversationTurn.thread_ts == thread)
-            .order_by(col(ConversationTurn.id).desc())
-            .limit(MEMORY_TURNS)
-        ).all()
-    return [Turn(t.question, t.answer, tuple(t.account_ids)) for t in reversed(turns)]
-
-
-def _remember(ctx: Context, item: Item, thread: str, question: str, answer: Answer) -> None:
-    row = {
-        "key": item.key,
-        "channel": item.payload["channel"],
-        "thread_ts": thread,
-        "user": ctx.actor.email,
-        "question": question,
-        "answer": answer.text,
-        "mode": answer.mode,
-        "at": ctx.now(),
-        "account_ids": list(answer.account_ids),
-        "tools": list(answer.calls),
-        "facts": [fact.to_dict() for fact in answer.facts],
-    }
-    with ctx.session() as session:
-        insert_new(session, ConversationTurn, row, ["key"])
-        session.commit()
 
 
 # Slack

@@ -11,6 +11,7 @@ from bot.blocks.parts import section
 from bot.listeners import honesty
 from bot.listeners.chat import PROMPTS
 from bot.listeners.common import person, say_only_to
+from bot.listeners.feedback import post_report
 from bot.runtime import Tend
 from bot.work import Item
 from storage.models import Role
@@ -30,6 +31,7 @@ HELP = """*What you can type*
 • `/tend model`: how well losses are foretold, and how that was measured
 • `/tend honesty`: how far the scores could be trusted over the last year, each scorecard beside the others
 • `/tend simulate <scorecard> ["factor"=weight …]`: what other weights would change (admins)
+• `/tend feedback [days]`: what people thought of my answers, and which questions went wrong (admins)
 • `/tend whoami`: how I know you
 You can also mention me in a channel or write to me directly."""
 
@@ -73,6 +75,8 @@ def run_command(tend: Tend, item: Item) -> None:
             said = _digest(tend, ctx, item, rest.strip().lower())
         elif word.lower() == "honesty":
             honesty.honesty(tend, ctx, item)
+        elif word.lower() == "feedback":
+            post_report(tend, ctx, item, rest.strip())
         elif word.lower() == "simulate":
             honesty.simulation(tend, ctx, item, rest.strip())
         elif word.lower() == "model":

@@ -19,6 +19,8 @@ SLOW_SECONDS = 30.0
 class SlowAgent:
     """Stands for a slow language model: an answer takes longer than the benchmark."""
 
+    mode = "rules"
+
     def answer(self, *_: Any) -> Answer:
         time.sleep(SLOW_SECONDS)
         return Answer("done", "rules")

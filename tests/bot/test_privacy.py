@@ -72,8 +72,10 @@ def test_a_customers_text_is_read_without_its_addresses_and_quoted_with_them() -
     assert records[0].quote == "call +49 30 901820 and write to jo@customer.example"
 
 
-@pytest.mark.parametrize("text", ["renews on 2026-11-21 10:30", "before 01/12/2026 14 accounts", "$148,200 ARR", "+35%",
-                                  "12 of 45 seats", "30 to 60 days", "up 1,234,567 in 90 days", "1.2 billion"])  # fmt: skip
+@pytest.mark.parametrize("text", [
+    "renews on 2026-11-21 10:30", "before 01/12/2026 14 accounts", "$148,200 ARR", "+35%", "12 of 45 seats",
+    "30 to 60 days", "up 1,234,567 in 90 days", "1.2 billion",
+])  # fmt: skip
 def test_figures_and_dates_are_no_phone_numbers(text: str) -> None:
     assert Masks().hide(text) == text
 
