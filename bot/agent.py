@@ -20,11 +20,13 @@ from tools.account_query import scored_day
 from tools.context import Context
 from tools.errors import AmbiguousError, UnknownAccountError, UserError
 from tools.names import NameIndex, name_index
+from tools.registry import TOOLS
 
 log = structlog.get_logger()
 SECONDS = 40.0
 MOST_STEPS = 40  # of the agent's graph: well above what the limits on calls allow
 REST_LEFT = "You asked {count} things at once; these are the first {most}. Please ask the rest again: “{first}” …"
+BY_NAME = {tool.name: tool for tool in TOOLS}
 _known_plans: "WeakKeyDictionary[NameIndex, tuple[str, ...]]" = WeakKeyDictionary()
 
 
@@ -92,12 +94,16 @@ class Agent:
         return self._by_rules(Run(ctx, request_key), question, lexicon, mode)
 
     def _by_rules(self, run: Run, question: str, lexicon: Lexicon, mode: str) -> Answer:
-        from bot.model import langchain_tool
-        from bot.offline import OfflineChatModel
-        from tools.registry import TOOLS
+        """The tools' own words, then what is said about parts that no tool answers."""
+        from bot.offline import plan_calls
 
-        tools = [langchain_tool(tool, run) for tool in TOOLS]
-        return _answer(run, _invoke(OfflineChatModel(lexicon=lexicon), tools, [("user", question)], None), mode)
+        plan, words = plan_calls(question, lexicon), list[str]()
+        for call in plan.tool_calls:
+            try:
+                words.append(run.call(BY_NAME[call["name"]], call["args"]).text)
+            except UserError as error:
+                words.append(str(error))
+        return _answer(run, "\n".join(dict.fromkeys([*words, *filter(None, [plan.content])])), mode)
 
     def _by_model(self, run: Run, question: str, turns: list[Turn], lexicon: Lexicon, meter: Meter) -> Answer:
         from bot.model import Boundary, Exchange, chat_model, memory, nearest, tools_for
@@ -135,17 +141,22 @@ def first_questions(text: str, of_model: bool) -> tuple[str, str]:
     counted = [part for part in parts if "?" in part] if of_model else parts
     if len(counted) <= MOST_CLAUSES:
         return text, ""
-    end = text.find(counted[MOST_CLAUSES])
-    said = REST_LEFT.format(count=len(counted), most=MOST_CLAUSES, first=counted[MOST_CLAUSES][:100])
+    end = 0
+    for part in counted[:MOST_CLAUSES]:
+        end = text.index(part, end) + len(part)
+    first = counted[MOST_CLAUSES][:100]
+    said = REST_LEFT.format(count=len(counted), most=MOST_CLAUSES, first=first)
     return text[:end].strip(), said
 
 
-def _invoke(model: Any, tools: list[Any], messages: list[tuple[str, str]], system: str | None) -> str:
+def _invoke(model: Any, tools: list[Any], messages: list[tuple[str, str]], system: str) -> str:
     from langchain.agents import create_agent
+    from langsmith import tracing_context
 
     agent: Any = create_agent(model, tools, system_prompt=system)
-    # One tool after the other: results in the order asked for.
-    state: Any = agent.invoke({"messages": messages}, {"max_concurrency": 1, "recursion_limit": MOST_STEPS})
+    with tracing_context(enabled=False):  # whatever the environment says: customer data stays here
+        # One tool after the other: results in the order asked for.
+        state: Any = agent.invoke({"messages": messages}, {"max_concurrency": 1, "recursion_limit": MOST_STEPS})
     return _words(state["messages"][-1])
 
 
@@ -228,8 +239,11 @@ def _corrected(model: Any, run: Run, question: str, words: str, problems: list[s
         ("assistant", words),
         ("user", prompt("correct").format(problems=", ".join(problems[:10]))),
     ]
+    from langsmith import tracing_context
+
     try:
-        return _words(model.invoke(messages))
+        with tracing_context(enabled=False):
+            return _words(model.invoke(messages))
     except Exception as error:
         log.warning("correction_failed", error=type(error).__name__)
         return ""

@@ -1,16 +1,13 @@
-"""The chat model without a language model: it routes by example questions and fills slots from the sentence."""
+"""Questions to tool calls without a language model: by example questions, and slots filled from the sentence."""
 
 import re
-import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
 
+from bot.oddities import account_id, oddity, unknown_measure
 from bot.slots import CannotTellError, Lexicon, Request, fill, guessed_name, mentions, pointed, shown_filters
 from bot.slots.names import aimed
 from bot.slots.words import STAND_IN, known_words, put_right
@@ -78,32 +75,15 @@ SPLIT = re.compile(
 )
 
 
-class OfflineChatModel(BaseChatModel):
-    """A LangChain chat model that calls tools by rules; its words are the tools' own.
+@dataclass(frozen=True)
+class Plan:
+    """The tool calls that a question asks for, and what is said about the parts that ask for none."""
 
-    Args:
-        lexicon: the names that a question may use, and the accounts that the thread spoke of last.
-    """
-
-    lexicon: Any
-
-    @property
-    def _llm_type(self) -> str:
-        return "tend-offline"
-
-    def bind_tools(self, tools: Any, **_: Any) -> Any:
-        return self
-
-    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
-        last = messages[-1]
-        if isinstance(last, HumanMessage):
-            answer = plan_calls(str(last.content), self.lexicon)
-        else:
-            answer = AIMessage(content="\n".join(_tool_words(messages)))
-        return ChatResult(generations=[ChatGeneration(message=answer)])
+    tool_calls: list[dict[str, Any]]
+    content: str = ""
 
 
-def plan_calls(question: str, lexicon: Lexicon) -> AIMessage:
+def plan_calls(question: str, lexicon: Lexicon) -> Plan:
     """Turn a question into tool calls, or into words that say what is missing.
 
     What a part of the question cannot be answered with is said along with the calls for the rest.
@@ -117,8 +97,7 @@ def plan_calls(question: str, lexicon: Lexicon) -> AIMessage:
             calls += _calls(request, lexicon)
         except CannotTellError as gap:
             said.append(str(gap))
-    made = [{"name": name, "args": args, "id": uuid.uuid4().hex[:12]} for name, args in calls]
-    return AIMessage(content="\n".join(said), tool_calls=made)
+    return Plan([{"name": name, "args": args} for name, args in calls], "\n".join(said))
 
 
 def _calls(request: Request, lexicon: Lexicon) -> list[tuple[str, dict[str, Any]]]:
@@ -137,7 +116,12 @@ def clauses(question: str) -> list[str]:
 
 def understand(clause: str, lexicon: Lexicon) -> Request:
     """Read a request: whom it names or points to, and its words put right."""
+    if odd := oddity(clause):
+        raise CannotTellError(odd)
     found = mentions(clause, lexicon)
+    if not found and (named := account_id(clause)):  # the tool knows whether there is one
+        plain = put_right(clause.replace(named, STAND_IN))
+        return Request(clause, plain, (named,), True)
     masked = clause
     for mention in reversed(found):
         masked = masked[: mention.start] + STAND_IN + masked[mention.end :]
@@ -152,7 +136,7 @@ def understand(clause: str, lexicon: Lexicon) -> Request:
 def route(request: Request) -> str | None:
     """Name the tool that a request asks for; None when it asks for something else, or when unsure."""
     plain = request.masked
-    if _refused().search(plain):
+    if _refused().search(plain) or unknown_measure(plain):
         return None
     if WRITE.search(plain) and _about_someone(request):
         return "draft_proposal" if OFFER.search(plain) else "draft_outreach"
@@ -223,19 +207,6 @@ def not_understood(request: Request) -> str:
     nearest = [name for name, _ in rank(request) if name][:2]
     examples = " or ".join(f"“{tool.examples[0]}”" for name in nearest for tool in TOOLS if tool.name == name)
     return f"I can't answer that. I can look up, explain and draft for your accounts; try {examples}."
-
-
-def _tool_words(messages: list[BaseMessage]) -> list[str]:
-    """The wording of the tool results since the question, and what was said along with the calls."""
-    words: list[str] = []
-    for message in reversed(messages):
-        if isinstance(message, HumanMessage):
-            break
-        if isinstance(message, ToolMessage):
-            words.insert(0, str(message.content).split("\n\n", 1)[0])
-        elif message.content:
-            words.append(str(message.content))
-    return words
 
 
 @cache

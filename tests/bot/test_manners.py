@@ -71,13 +71,14 @@ def test_help_shows_every_tool_by_subject_with_an_own_account() -> None:
     assert max(len("\n".join(texts)) for texts in subjects.values()) < 2500
 
 
-FIFTY = " ".join(f"How is {name} doing?" for name in ["Globex", "Initech", "Nova Analytics", "Dana Foods", "Summit Outdoor"] * 10)  # fmt: skip
+FIVE = ("Globex", "Initech", "Nova Analytics", "Dana Foods", "Summit Outdoor")
+FIFTY = " ".join(f"How is {name} doing?" for name in FIVE * 10)
 
 
 def test_of_fifty_questions_the_first_five_are_answered_and_the_rest_is_named() -> None:
     answer = ask(FIFTY)
     assert len(answer.results) == 5
-    assert "You asked 50 things at once; these are the first five." in answer.text
+    assert "You asked 50 things at once; these are the first 5." in answer.text
     assert "“How is Globex doing?”" in answer.text
 
 
@@ -93,8 +94,8 @@ def test_five_questions_are_all_answered_without_a_word_about_it() -> None:
     ("send an email to all customers now", "I can't answer that"),
     ("what is the flux capacitance of Globex?", "I can't answer that"),
     ("what is our NPS by region?", "I can't answer that"),
-    ("tell me about account 9f8e7d6c-foreign", "I know no account called"),
-    ("brief me on W2-P010", "I know no account called"),
+    ("tell me about the account OTHER-4711", "I know no account called"),
+    ("brief me on the account W2-77310", "I know no account called"),
 ])  # fmt: skip
 def test_what_cannot_be_done_is_refused_kindly_and_says_what_can(question: str, said: str) -> None:
     answer = ask(question)
@@ -125,9 +126,11 @@ def test_an_account_of_another_workspace_is_unknown() -> None:
     assert not answer.facts
 
 
-@pytest.mark.parametrize("text", ["that's wrong", "That is wrong.", "no, that's not right", "wrong!", "This is incorrect",
-                                  "that isn't true", "the figure is wrong, they have 40 seats", "it's wrong: we pay more",
-                                  "I think that answer is wrong because they left"])  # fmt: skip
+@pytest.mark.parametrize("text", [
+    "that's wrong", "That is wrong.", "no, that's not right", "wrong!", "This is incorrect", "that isn't true",
+    "the figure is wrong, they have 40 seats", "it's wrong: we pay more",
+    "I think that answer is wrong because they left",
+])  # fmt: skip
 def test_saying_that_an_answer_is_wrong_is_understood(text: str) -> None:
     assert says_wrong(text)
 

@@ -116,7 +116,7 @@ def test_an_answer_that_grows_ends_once_though_the_process_died(island: Island, 
     with island.database.session("main") as session:
         name = session.exec(select(Account.name).where(Account.churned_on == None)).first()  # noqa: E711
     script = call("explain_health", account=name), Reply("Look at its goals first. Then call.", slowly=0.05)
-    with fake_openai(*script) as model:
+    with fake_openai(*script, answers_questions=True) as model:
         island.settings |= {"openai_api_key": "key", "openai_base_url": model.url}
         island.start(point)
         ts = island.workspace.say(DANA, CHANNEL, f"<@U0TEND> why is {name} at risk?")
