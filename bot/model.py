@@ -204,7 +204,7 @@ def langchain_tool(tool: Tool, run: Run) -> StructuredTool:
         except UserError as error:
             return str(error)
 
-    description, schema = _schema(tool)
+    description, schema = schema_of(tool)
     return StructuredTool.from_function(call, name=tool.name, description=description, args_schema=schema)
 
 
@@ -222,7 +222,7 @@ def _sent(name: str) -> dict[str, Any]:
         made = StructuredTool.from_function(str, name=name, description=_OTHERS_DESCRIPTION, args_schema=_Need)
         return _without_titles(convert_to_openai_tool(made))
     tool = next(tool for tool in TOOLS if tool.name == name)
-    description, schema = _schema(tool)
+    description, schema = schema_of(tool)
     made = StructuredTool.from_function(str, name=name, description=description, args_schema=schema)
     return _without_titles(convert_to_openai_tool(made))
 
@@ -272,7 +272,7 @@ def _rounded(fact: Fact) -> str:
 
 
 @cache
-def _schema(tool: Tool) -> tuple[str, type[BaseModel]]:
+def schema_of(tool: Tool) -> tuple[str, type[BaseModel]]:
     """The description and argument schema that a model sees, from the function's docstring and signature."""
     function: Callable[..., Any] = tool.function
     head, _, arguments = inspect.getdoc(function).partition("Args:")  # type: ignore[union-attr]
