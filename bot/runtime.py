@@ -95,6 +95,8 @@ class Tend(Core):
     schedule: Schedule | None = None
     _teams: dict[str, str] = field(default_factory=dict)
     _people: Any = field(default_factory=lambda: TTLCache(10_000, ttl=300))
+    # For a minute at most: somebody may share the channel meanwhile.
+    _shared: Any = field(default_factory=lambda: TTLCache(10_000, ttl=60))
     _lock: Any = field(default_factory=threading.Lock)
 
     def start(self, schedule: bool = True) -> None:
@@ -124,6 +126,15 @@ class Tend(Core):
     def actor(self, ctx: Context, user_id: str, team_id: str) -> Actor:
         """Return the colleague behind a Slack user id, refusing those who may not ask."""
         return actor_of(ctx, self._person(ctx, user_id), team_id)
+
+    def is_shared(self, ctx: Context, channel: str) -> bool:
+        """Whether people of another organisation read a channel too."""
+        known: bool | None = self._shared.get((ctx.workspace_id, channel))
+        if known is None:
+            info = self.messenger.client_of(ctx.workspace_id).conversations_info(channel=channel)["channel"]
+            known = bool(info.get("is_ext_shared") or info.get("is_pending_ext_shared"))
+            self._shared[ctx.workspace_id, channel] = known
+        return known
 
     def time_zone_of(self, ctx: Context, user_id: str) -> str:
         return self._person(ctx, user_id).time_zone

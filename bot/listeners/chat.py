@@ -203,7 +203,8 @@ def _answered(tend: Tend, ctx: Context, item: Item, text: str) -> Reply:
     thread = payload.get("thread_ts") or payload["channel"]
     if says_wrong(text):
         return Reply(*note_wrong(ctx, payload["channel"], thread, text))
-    _set_status(tend, ctx, payload)
+    if tend.agent.mode == MODEL:  # the rules are done before anybody could read it
+        _set_status(tend, ctx, payload)
     turns = remembered(ctx, payload["channel"], thread)
     watch = _watch(tend, ctx, item)
     answer = tend.agent.answer(ctx, text, turns, f"q:{item.key}", payload["channel"], watch)
@@ -274,15 +275,12 @@ def _set_status(tend: Tend, ctx: Context, payload: dict[str, Any], status: str =
 
 def _clear_status(tend: Tend, ctx: Context, payload: dict[str, Any]) -> None:
     """Slack clears the status with the answer, except in a direct message that has no thread."""
-    if payload.get("thread_ts") is None:
+    if tend.agent.mode == MODEL and payload.get("thread_ts") is None:
         _set_status(tend, ctx, payload, "")
 
 
 def _is_shared(tend: Tend, ctx: Context, channel: str) -> bool:
-    if channel.startswith("D"):
-        return False
-    info = tend.messenger.client_of(ctx.workspace_id).conversations_info(channel=channel)["channel"]
-    return bool(info.get("is_ext_shared") or info.get("is_pending_ext_shared"))
+    return not channel.startswith("D") and tend.is_shared(ctx, channel)
 
 
 HANDLERS = {"question": answer_question, "sources": show_sources}
