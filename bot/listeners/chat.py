@@ -247,7 +247,7 @@ def show_sources(tend: Tend, item: Item) -> None:
         return
     with ctx.session() as session:
         turn = session.exec(select(ConversationTurn).where(ConversationTurn.key == item.payload["key"])).first()
-    facts = [Fact(**fact) for fact in (turn.facts if turn else [])]
+    facts = [Fact.of(fact) for fact in (turn.facts if turn else [])]
     payload = item.payload
     blocks = sources(facts) or [section("There are no stored sources for this answer.")]
     tend.messenger.tell(

@@ -83,7 +83,7 @@ def note_wrong(ctx: Context, channel: str, thread: str, text: str) -> tuple[str,
         return NOTHING, [section(NOTHING)]
     record_feedback(ctx, turn.key, False, "said_wrong", text)
     said = _noted(turn)
-    facts = [Fact(**fact) for fact in turn.facts]
+    facts = [Fact.of(fact) for fact in turn.facts]
     return said, [section(escape(said)), *sources(facts), context_line()]
 
 

@@ -6,6 +6,8 @@ import statistics
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.benchmarks.asking import QUESTIONS, ask, percentile, running, took, wait
 from tests.benchmarks.fleet import TODAY, build_fleet
 
@@ -43,6 +45,7 @@ def test_an_answer_of_the_rules_is_posted_quickly(tmp_path: Path) -> None:
     assert percentile(every, 0.95) < 0.400
 
 
+@pytest.mark.timeout(1200)
 def test_also_with_many_accounts(tmp_path: Path) -> None:
     from tools.refresh import refresh
 

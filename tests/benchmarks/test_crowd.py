@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.benchmarks.asking import QUESTIONS, answers, ask, percentile, running, took
 
 AT_ONCE, SENDERS = 500, 50
@@ -31,6 +33,7 @@ def settled(demo: Any, asked: list[str]) -> list[float]:
     return [took(demo, ts) for ts in asked]
 
 
+@pytest.mark.timeout(900)
 def test_five_hundred_questions_at_once_are_all_answered_once(tmp_path: Path) -> None:
     with running(tmp_path) as demo:
         people = [p for p in colleagues(demo) if p.startswith("U0") and p != "U0TEND"]
@@ -46,6 +49,7 @@ def test_five_hundred_questions_at_once_are_all_answered_once(tmp_path: Path) ->
     )
 
 
+@pytest.mark.timeout(1500)
 def test_ten_thousand_people_in_ten_minutes_are_all_answered_once(tmp_path: Path) -> None:
     rate = USERS / (MINUTES * 60)
     count = round(rate * SECONDS)

@@ -52,6 +52,14 @@ def test_saying_that_it_is_wrong_is_noted_with_the_sources(demo: Demo) -> None:
     assert row.facts
 
 
+def test_the_sources_of_an_answer_are_shown_to_who_asks(demo: Demo) -> None:
+    message = ask(demo, "summarise my portfolio")
+    channel = demo.workspace.open_dm(DANA)
+    demo.workspace.click(DANA, channel, message["ts"], "sources", buttons(message, "sources")[0]["value"])
+    said = eventually(lambda: [m for m in answers(demo, channel, viewer=DANA) if "Where the figures" in m["text"]])[0]
+    assert len(said["blocks"][0]["rows"]) > 3
+
+
 def test_the_report_is_for_admins_and_in_their_own_messages(demo: Demo) -> None:
     ask(demo, "summarise my portfolio")
     ask(demo, "that's wrong")
