@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from bot.demo import Demo
 from storage.models import Feedback
-from tests.e2e.conftest import CHANNEL, DANA, MORGAN
+from tests.e2e.conftest import CHANNEL, DANA
 from tests.e2e.test_path import answers, ask, buttons, eventually
 
 
@@ -65,8 +65,9 @@ def test_the_report_is_for_admins_and_in_their_own_messages(demo: Demo) -> None:
     ask(demo, "that's wrong")
     demo.workspace.command(DANA, CHANNEL, "/tend", "feedback")
     eventually(lambda: [m for m in answers(demo, CHANNEL, viewer=DANA) if "needs the role" in m["text"]])
-    demo.workspace.command(MORGAN, CHANNEL, "/tend", "feedback 7")
-    report = eventually(lambda: answers(demo, demo.workspace.open_dm(MORGAN)))[-1]
+    admin = next(id_ for id_, who in demo.workspace.state.people.items() if who.title == "Admin")
+    demo.workspace.command(admin, CHANNEL, "/tend", "feedback 7")
+    report = eventually(lambda: answers(demo, demo.workspace.open_dm(admin)))[-1]
     assert report["text"] == "0 of 1 judged answer within 7 days got a thumbs up (0%)."
     assert "summarise my portfolio" in str(report["blocks"])
     assert not [m for m in answers(demo, CHANNEL) if "judged" in m["text"]]
