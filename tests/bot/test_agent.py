@@ -31,7 +31,7 @@ def agent(fake: FakeOpenAI | None = None, seconds: float = 5) -> Agent:
 
 
 def ask(fake: FakeOpenAI, question: str = WHY, turns: list[Turn] | None = None, key: str = "") -> Answer:
-    return agent(fake, 0.5).answer(context(), question, turns or [], key)
+    return agent(fake, 1.5).answer(context(), question, turns or [], key)
 
 
 def health_of(name: str) -> float:
@@ -136,7 +136,7 @@ def test_the_model_recovers_from_a_name_that_fits_no_account() -> None:
         Reply("Globex is critical. " * 9, slowly=0.1),
         Reply(calls=(("explain_health", "[1]"),)),
         call("delete_account", account="Globex"),
-        Reply(seconds=2.0, words="late"),
+        Reply(seconds=3.0, words="late"),
         Reply(body="<html>bad gateway</html>"),
         Reply(body='{"choices": []}'),
         Reply(body="{"),
