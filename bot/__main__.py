@@ -113,7 +113,7 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Answer one question here, without Slack."""
-    from bot.listeners.chat import answer_blocks
+    from bot.blocks.answers import answer_blocks
     from tools.context import SYSTEM
     from tools.people import actor_by_email
 

@@ -1,139 +1,41 @@
 """One question to one answer: a LangChain agent over TOOLS, checked before it goes out."""
 
-import hashlib
-import inspect
-import json
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, get_type_hints
+from dataclasses import replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import structlog
-from pydantic import BaseModel, Field, create_model
 from sqlmodel import Session, col, select
 
-from bot.asked import check
+from bot.answers import MODEL, NO_MODEL, REWORDED, RULES, Answer, ModelTroubleError, Run, Turn, Unwatched, Watch
+from bot.budget import BudgetSpentError, Meter
 from bot.grounding import ungrounded
 from bot.settings import Settings, plain
 from bot.slots import Lexicon
-from bot.telling import as_data, for_model
+from bot.streaming import passing
+from bot.telling import for_model
 from knowledge.documents import prompt
 from storage.models import Account, User
 from tools.account_query import scored_day
 from tools.context import Context
-from tools.errors import AmbiguousError, Choice, UnknownAccountError, UserError
-from tools.facts import Fact, Result
+from tools.errors import AmbiguousError, UnknownAccountError, UserError
 from tools.names import NameIndex, name_index
-from tools.registry import TOOLS, Tool
+from tools.registry import TOOLS
 
 log = structlog.get_logger()
-MOST_MODEL_CALLS = 6
 SECONDS = 40.0
-TURNS_SHOWN = 6
-RULES, MODEL = "rules", "model"
-NO_MODEL = "rules, the language model is not available"
+MOST_STEPS = 40  # of the agent's graph: well above what the limits on calls allow
+REST_LEFT = "You asked {count} things at once; these are the first {most}. Please ask the rest again: “{first}” …"
+BY_NAME = {tool.name: tool for tool in TOOLS}
 _known_words: "WeakKeyDictionary[NameIndex, tuple[tuple[str, ...], tuple[str, ...]]]" = WeakKeyDictionary()
-REWORDED = "language model, worded by rules"  # it chose the tools; its words did not hold
-
-
-@dataclass(frozen=True)
-class Turn:
-    """An earlier question of the thread with its answer, and the accounts shown in it."""
-
-    question: str
-    answer: str
-    account_ids: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What goes out: words, the results to draw, and how they came about."""
-
-    text: str
-    mode: str
-    results: tuple[Result, ...] = ()
-    calls: tuple[dict[str, Any], ...] = ()
-    choices: tuple[Choice, ...] = ()
-    ambiguous: str = ""
-
-    @property
-    def facts(self) -> tuple[Fact, ...]:
-        return tuple(fact for result in self.results for fact in result.facts)
-
-    @property
-    def of_accounts_alone(self) -> bool:
-        """Whether it speaks of the accounts shown and of nothing else: no totals, no names to choose from."""
-        of_one = {tool.name for tool in TOOLS if tool.of_one_account}
-        return bool(self.results) and not self.choices and {call["name"] for call in self.calls} <= of_one
-
-    @property
-    def account_ids(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(a for result in self.results for a in result.account_ids))
-
-
-@dataclass
-class Run:
-    """What one question's tool calls leave behind."""
-
-    ctx: Context
-    request_key: str
-    question: str
-    lexicon: Lexicon
-    results: list[Result] = field(default_factory=list)
-    calls: list[dict[str, Any]] = field(default_factory=list)
-    stuck: UserError | None = None
-    _known: dict[str, Result] = field(default_factory=dict)
-
-    def call(self, tool: Tool, given: dict[str, Any]) -> Result:
-        """Run a tool; the same call again returns the same result and shows it once.
-
-        Raises:
-            NotAskedError: a draft that the person did not ask for.
-            UserError: what the tool says to the person; kept as `stuck` until a later call works.
-        """
-        exact = json.dumps([tool.name, given], sort_keys=True, default=str)
-        self.calls.append({"name": tool.name, "args": given})
-        check(tool, given, self.question, self.lexicon, self.listed)
-        if exact not in self._known:
-            # Named by its content: when the rules take over from the model, they find the draft that it made.
-            key = f"{self.request_key}:{hashlib.sha256(exact.encode()).hexdigest()[:12]}"
-            hidden = {"request_key": key} if self.request_key and "request_key" in tool.hidden else {}
-            try:
-                self._known[exact] = tool.function(self.ctx, **given, **hidden)
-            except UserError as error:
-                self.stuck = error
-                raise
-            self.results.append(self._known[exact])
-        self.stuck = None
-        return self._known[exact]
-
-    @property
-    def listed(self) -> set[int]:
-        """The accounts that lists have shown."""
-        lists = [result for result in self.results if len(result.account_ids) > 1]
-        return {account for result in lists for account in result.account_ids}
-
-    @property
-    def facts(self) -> list[Fact]:
-        return [fact for result in self.results for fact in result.facts]
-
-    @property
-    def wording(self) -> str:
-        """The tools' own words."""
-        return "\n".join(result.text for result in self.results)
-
-
-class ModelTroubleError(Exception):
-    """The language model failed or returned rubbish; the offline model takes over."""
 
 
 class Agent:
     """Answers questions with the language model of the settings, or without one.
 
     Args:
-        settings: key, base URL and name of the model; no key means offline.
+        settings: key, base URL, name, prices and limits of the model; no key means offline.
         seconds: how long one call of the language model may take.
     """
 
@@ -145,39 +47,82 @@ class Agent:
     def mode(self) -> str:
         return MODEL if self._settings.openai_api_key else RULES
 
-    def answer(self, ctx: Context, question: str, turns: list[Turn], request_key: str = "") -> Answer:
-        """Answer one question.
+    def answer(
+        self,
+        ctx: Context,
+        question: str,
+        turns: list[Turn],
+        request_key: str = "",
+        channel: str = "",
+        watch: Watch | None = None,
+    ) -> Answer:
+        """Answer one question; of a message with too many, the first ones.
 
         Args:
             ctx: who asks, where, when.
             question: the text without the mention of the bot.
             turns: the thread so far, oldest first.
             request_key: makes drafts of a repeated run the same draft.
+            channel: whose daily budget the language model's use counts to.
+            watch: told how the answer comes about.
         """
         from langsmith import tracing_context
 
         lexicon = build_lexicon(ctx, turns)
+        question, left = first_questions(question, self.mode == MODEL)
         with tracing_context(enabled=False):  # whatever the environment says: customer data stays here
-            if self.mode == MODEL:
-                try:
-                    return self._by_model(Run(ctx, request_key, question, lexicon), turns)
-                except Exception as error:
-                    log.warning("model_failed", error=type(error).__name__)
-            return self._by_rules(Run(ctx, request_key, question, lexicon))
+            answer = self._answer(
+                ctx, question, turns, request_key, lexicon, Meter(ctx, self._settings, channel), watch
+            )
+        return replace(answer, text=f"{answer.text}\n{left}") if left else answer
 
-    def _by_rules(self, run: Run) -> Answer:
-        from bot.offline import OfflineChatModel
+    def _answer(
+        self, ctx: Context, question: str, turns: list[Turn], request_key: str, lexicon: Lexicon, meter: Meter,
+        watch: Watch | None,
+    ) -> Answer:  # fmt: skip
+        if self.mode == RULES:
+            return self._by_rules(Run(ctx, request_key, question, lexicon), RULES)
+        run = Run(ctx, request_key, question, lexicon, watch or Unwatched(), self._settings.tools_per_question)
+        try:
+            return self._by_model(run, turns, meter)
+        except BudgetSpentError as spent:
+            mode = f"{RULES}, {spent}"
+        except Exception as error:
+            log.warning("model_failed", error=type(error).__name__)
+            mode = NO_MODEL
+        if run.wrote:  # the draft is there: what the rules would make of the question may be another one
+            return _answer(run, run.wording, mode)
+        return self._by_rules(Run(ctx, request_key, question, lexicon), mode)
 
-        words = self._invoke(OfflineChatModel(lexicon=run.lexicon), run, [("user", run.question)], None)
-        return _answer(run, words, RULES if self.mode == RULES else NO_MODEL)
-
-    def _by_model(self, run: Run, turns: list[Turn]) -> Answer:
+    def _by_rules(self, run: Run, mode: str) -> Answer:
+        """The tools' own words, then what is said about parts that no tool answers."""
         from bot.offline import plan_calls
 
-        model, system = self._model(), _system(run.ctx)
-        history = [pair for t in turns[-TURNS_SHOWN:] for pair in (("user", t.question), ("assistant", t.answer))]
-        words = self._invoke(model, run, [*history, ("user", run.question)], system)
+        plan, words = plan_calls(run.question, run.lexicon), list[str]()
+        for call in plan.tool_calls:
+            try:
+                words.append(run.call(BY_NAME[call["name"]], call["args"]).text)
+            except UserError as error:
+                words.append(str(error))
+        return _answer(run, "\n".join(dict.fromkeys([*words, *filter(None, [plan.content])])), mode)
+
+    def _by_model(self, run: Run, turns: list[Turn], meter: Meter) -> Answer:
+        from bot.model import Boundary, Exchange, chat_model, memory, nearest, tools_for
+        from bot.offline import plan_calls
+
+        settings, system = self._settings, _system(run.ctx)
+        check = passing(lambda text: not _problems(run, text))
+        heard: Callable[[str], None] = lambda text: run.watch.words(check(text)) if run.results else None  # noqa: E731
+        exchange = Exchange(meter, self._seconds, nearest(run.question, run.lexicon), heard)
+        inner = chat_model(
+            settings.openai_model, plain(settings.openai_api_key), settings.openai_base_url, self._seconds
+        )
+        model = Boundary(inner=inner, exchange=exchange)
+        words = _invoke(model, tools_for(run, exchange), [*memory(turns), ("user", run.question)], system)
+        if not words and not run.results and run.stuck is None:
+            raise ModelTroubleError("an empty answer")
         if run.results:
+            exchange.heard = lambda text: None  # a correction replaces what was shown, it does not go on
             words, mode = _grounded(model, run, words, system)
             return _answer(run, words, mode)
         unfounded = _problems(run, words) or plan_calls(run.question, run.lexicon).tool_calls
@@ -185,36 +130,35 @@ class Agent:
             raise ModelTroubleError("words about accounts without any tool result")
         return _answer(run, words, MODEL)
 
-    def _invoke(self, model: Any, run: Run, messages: list[tuple[str, str]], system: str | None) -> str:
-        from langchain.agents import create_agent
-        from langchain.agents.middleware import ModelCallLimitMiddleware
 
-        agent: Any = create_agent(
-            model,
-            [_langchain_tool(tool, run) for tool in TOOLS],
-            system_prompt=system,
-            middleware=[ModelCallLimitMiddleware(run_limit=MOST_MODEL_CALLS, exit_behavior="error")],
-        )
-        state: Any = agent.invoke({"messages": messages}, {"max_concurrency": 1})  # results in the order asked for
-        last = state["messages"][-1]
-        if getattr(last, "invalid_tool_calls", None):
-            raise ModelTroubleError("arguments that are not JSON")
-        words = _words(last)
-        if not words and not run.results and run.stuck is None:
-            raise ModelTroubleError("an empty answer")
-        return words
+def first_questions(text: str, of_model: bool) -> tuple[str, str]:
+    """Return as many questions of a message as are answered at once, and words about the rest, if any.
 
-    def _model(self) -> Any:
-        settings = self._settings
-        key = plain(settings.openai_api_key)
-        return _chat_model(settings.openai_model, key, settings.openai_base_url, self._seconds)
+    For a language model only what has a question mark counts: it reads background, too.
+    """
+    from bot.offline import MOST_CLAUSES, clauses
+
+    parts = clauses(text)
+    counted = [part for part in parts if "?" in part] if of_model else parts
+    if len(counted) <= MOST_CLAUSES:
+        return text, ""
+    end = 0
+    for part in counted[:MOST_CLAUSES]:
+        end = text.index(part, end) + len(part)
+    first = counted[MOST_CLAUSES][:100]
+    said = REST_LEFT.format(count=len(counted), most=MOST_CLAUSES, first=first)
+    return text[:end].strip(), said
 
 
-@cache
-def _chat_model(name: str, key: str, base_url: str | None, seconds: float) -> Any:
-    from langchain_openai import ChatOpenAI
+def _invoke(model: Any, tools: list[Any], messages: list[tuple[str, str]], system: str) -> str:
+    from langchain.agents import create_agent
+    from langsmith import tracing_context
 
-    return ChatOpenAI(model=name, api_key=key, base_url=base_url, timeout=seconds, max_retries=1)
+    agent: Any = create_agent(model, tools, system_prompt=system)
+    with tracing_context(enabled=False):  # whatever the environment says: customer data stays here
+        # One tool after the other: results in the order asked for.
+        state: Any = agent.invoke({"messages": messages}, {"max_concurrency": 1, "recursion_limit": MOST_STEPS})
+    return _words(state["messages"][-1])
 
 
 def _system(ctx: Context) -> str:
@@ -289,6 +233,8 @@ def _problems(run: Run, words: str) -> list[str]:
 
 def _corrected(model: Any, run: Run, words: str, problems: list[str], system: str) -> str:
     """Ask once for the narrative without what no tool result holds; empty when that fails."""
+    from langsmith import tracing_context
+
     shown = "\n".join(for_model(result) for result in run.results)
     messages = [
         ("system", system),
@@ -297,39 +243,8 @@ def _corrected(model: Any, run: Run, words: str, problems: list[str], system: st
         ("user", prompt("correct").format(problems=", ".join(problems[:10]))),
     ]
     try:
-        return _words(model.invoke(messages))
+        with tracing_context(enabled=False):
+            return _words(model.invoke(messages))
     except Exception as error:
         log.warning("correction_failed", error=type(error).__name__)
         return ""
-
-
-# Tools for LangChain
-
-
-def _langchain_tool(tool: Tool, run: Run) -> Any:
-    from langchain_core.tools import StructuredTool
-
-    def call(**arguments: Any) -> str:
-        try:
-            return for_model(run.call(tool, {k: v for k, v in arguments.items() if v is not None}))
-        except UserError as error:
-            return as_data(str(error))
-
-    description, schema = _schema(tool)
-    return StructuredTool.from_function(call, name=tool.name, description=description, args_schema=schema)
-
-
-@cache
-def _schema(tool: Tool) -> tuple[str, type[BaseModel]]:
-    """The description and argument schema that a model sees, from the function's docstring and signature."""
-    function: Callable[..., Any] = tool.function
-    head, _, arguments = inspect.getdoc(function).partition("Args:")  # type: ignore[union-attr]
-    described = dict(re.findall(r"^\s{4}(\w+): (.+?)(?=^\s{4}\w+: |\Z)", arguments, re.M | re.S))
-    hints = get_type_hints(function)
-    fields: dict[str, Any] = {}
-    for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
-        if name not in tool.hidden:
-            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-            words = " ".join(described.get(name, "").split())
-            fields[name] = (hints[name], Field(default, description=words))
-    return " ".join(head.split()), create_model(f"{tool.name}_arguments", **fields)

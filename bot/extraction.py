@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bot.privacy import Masks
 from bot.settings import Settings, plain
 from knowledge.documents import prompt
 from scoring.mentions import Patterns
@@ -34,7 +36,9 @@ def reader(settings: Settings, patterns: Patterns) -> Callable[[str], list[Recor
     system = prompt("extract").format(kinds=kinds)
 
     def read(text: str) -> list[Record]:
-        return _records(_asked(settings, key, system, text[:MOST_CHARACTERS]))
+        masks = Masks()
+        found = _records(_asked(settings, key, system, masks.hide(text[:MOST_CHARACTERS])))
+        return [replace(record, quote=masks.show(record.quote)) for record in found]
 
     return read
 

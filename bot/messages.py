@@ -19,6 +19,7 @@ LOOK_BACK = 50  # messages read to find out whether a post before a crash went t
 
 Blocks = list[dict[str, Any]]
 Barred = Callable[[Context, str, Collection[int]], str | None]
+Finish = Callable[[str, Blocks, dict[str, Any]], str | None]
 
 
 class Messenger:
@@ -31,7 +32,7 @@ class Messenger:
 
     def __init__(self, client_of: Callable[[str], WebClient], barred: Barred) -> None:
         self.client_of = client_of
-        self._barred = barred
+        self.barred = barred
 
     def place(
         self, ctx: Context, channel: str, thread_ts: str | None = None, accounts: Collection[int] = ()
@@ -41,7 +42,7 @@ class Messenger:
         Args:
             accounts: those that the answer speaks of, where it speaks of nothing else.
         """
-        reason = self._barred(ctx, channel, accounts)
+        reason = self.barred(ctx, channel, accounts)
         if reason is None:
             return channel, thread_ts
         user = ctx.actor.slack_id or ""
@@ -57,6 +58,7 @@ class Messenger:
         blocks: Blocks,
         thread_ts: str | None = None,
         accounts: Collection[int] = (),
+        finish: Finish | None = None,
     ) -> str:
         """Post a message that must appear once, however often this is called. Returns its ts.
 
@@ -64,19 +66,22 @@ class Messenger:
 
         The key is stored before the post and travels in the message's metadata, so that after a crash
         between the two the message itself tells whether it went out.
+
+        Args:
+            accounts: those that it speaks of, where it speaks of nothing else.
+            finish: puts text, blocks and metadata into a message that was begun, and returns its ts if there is one.
         """
         channel, thread_ts = self.place(ctx, channel, thread_ts, accounts)
-        row = {"key": key, "channel": channel, "created_at": ctx.now()}
-        with ctx.session() as session:
-            new = insert_new(session, SlackMessage, row, ["key"])
-            session.commit()
-            known = session.exec(select(SlackMessage).where(SlackMessage.key == key)).one()
-        if known.ts:
+        new = self.enter(ctx, key, channel)
+        known = self.known(ctx, key)
+        if known is not None and known.ts:
             return known.ts
         client = self.client_of(ctx.workspace_id)
-        ts = None if new else _find(client, channel, thread_ts, key)
+        ts = None if new else find(client, channel, thread_ts, lambda message: _key_of(message) == key)
+        metadata = {"event_type": EVENT_TYPE, "event_payload": {"key": key}}
+        if ts is None and finish is not None:
+            ts = finish(text, blocks, metadata)
         if ts is None:
-            metadata = {"event_type": EVENT_TYPE, "event_payload": {"key": key}}
             answer = client.chat_postMessage(
                 channel=channel,
                 text=escape(text),
@@ -87,10 +92,26 @@ class Messenger:
                 unfurl_media=False,
             )
             ts = str(answer["ts"])
+        self.keep_ts(ctx, key, ts)
+        return ts
+
+    def enter(self, ctx: Context, key: str, channel: str) -> bool:
+        """Note that a message is about to be posted. False when that was noted before."""
+        row = {"key": key, "channel": channel, "created_at": ctx.now()}
+        with ctx.session() as session:
+            new = insert_new(session, SlackMessage, row, ["key"])
+            session.commit()
+        return new
+
+    def known(self, ctx: Context, key: str) -> SlackMessage | None:
+        with ctx.session() as session:
+            return session.exec(select(SlackMessage).where(SlackMessage.key == key)).first()
+
+    def keep_ts(self, ctx: Context, key: str, ts: str) -> None:
+        """Note where a message stands now."""
         with ctx.session() as session:
             changed_one(session, update(SlackMessage).where(col(SlackMessage.key) == key).values(ts=ts))
             session.commit()
-        return ts
 
     def update(self, ctx: Context, channel: str, ts: str, text: str, blocks: Blocks) -> None:
         """Change a message of ours; one that was deleted in the meantime is let go."""
@@ -129,14 +150,18 @@ class Messenger:
         )
 
 
-def _find(client: WebClient, channel: str, thread_ts: str | None, key: str) -> str | None:
+def find(
+    client: WebClient, channel: str, thread_ts: str | None, wanted: Callable[[dict[str, Any]], bool]
+) -> str | None:
+    """Return the ts of a message that went out before a crash, if it did."""
     options: dict[str, Any] = {"channel": channel, "include_all_metadata": True, "limit": LOOK_BACK}
     if thread_ts:
         found = client.conversations_replies(ts=thread_ts, **options)
     else:
         found = client.conversations_history(**options)
-    for message in found.get("messages") or []:
-        metadata = message.get("metadata") or {}
-        if metadata.get("event_type") == EVENT_TYPE and metadata.get("event_payload", {}).get("key") == key:
-            return str(message["ts"])
-    return None
+    return next((str(message["ts"]) for message in found.get("messages") or [] if wanted(message)), None)
+
+
+def _key_of(message: dict[str, Any]) -> str | None:
+    metadata = message.get("metadata") or {}
+    return metadata.get("event_payload", {}).get("key") if metadata.get("event_type") == EVENT_TYPE else None

@@ -1,16 +1,13 @@
-"""The chat model without a language model: it routes by example questions and fills slots from the sentence."""
+"""Questions to tool calls without a language model: by example questions, and slots filled from the sentence."""
 
 import re
-import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
 
+from bot.oddities import account_id, oddity, unknown_measure
 from bot.slots import CannotTellError, Lexicon, Request, fill, guessed_name, mentions, pointed, shown_filters
 from bot.slots.asked import GROUPS, noting
 from bot.slots.names import aimed
@@ -19,7 +16,7 @@ from knowledge.embedding import embed
 from tools.registry import TOOLS
 
 SURE = 0.47  # similarity to the nearest example above which a request is understood
-MOST_CLAUSES = 5
+MOST_CLAUSES = 5  # that one call answers
 KEEPING = ("add_note", "remind_me")
 WRITING = ("draft_outreach", "draft_proposal")
 OF_ONE_ACCOUNT = tuple(tool.name for tool in TOOLS if tool.of_one_account)
@@ -83,38 +80,21 @@ SPLIT = re.compile(
 )
 
 
-class OfflineChatModel(BaseChatModel):
-    """A LangChain chat model that calls tools by rules; its words are the tools' own.
+@dataclass(frozen=True)
+class Plan:
+    """The tool calls that a question asks for, and what is said about the parts that ask for none."""
 
-    Args:
-        lexicon: the names that a question may use, and the accounts that the thread spoke of last.
-    """
-
-    lexicon: Any
-
-    @property
-    def _llm_type(self) -> str:
-        return "tend-offline"
-
-    def bind_tools(self, tools: Any, **_: Any) -> Any:
-        return self
-
-    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
-        last = messages[-1]
-        if isinstance(last, HumanMessage):
-            answer = plan_calls(str(last.content), self.lexicon)
-        else:
-            answer = AIMessage(content="\n".join(_tool_words(messages)))
-        return ChatResult(generations=[ChatGeneration(message=answer)])
+    tool_calls: list[dict[str, Any]]
+    content: str = ""
 
 
-def plan_calls(question: str, lexicon: Lexicon) -> AIMessage:
+def plan_calls(question: str, lexicon: Lexicon) -> Plan:
     """Turn a question into tool calls, or into words that say what is missing.
 
     What a part of the question cannot be answered with is said along with the calls for the rest.
     """
     calls, said = [], []
-    for clause in [question] if noting(question) else clauses(question):
+    for clause in [question] if noting(question) else clauses(question)[:MOST_CLAUSES]:
         try:
             request = understand(clause, lexicon)
             if request.accounts:  # the next part of the message may go on about them
@@ -122,8 +102,7 @@ def plan_calls(question: str, lexicon: Lexicon) -> AIMessage:
             calls += _calls(request, lexicon)
         except CannotTellError as gap:
             said.append(str(gap))
-    made = [{"name": name, "args": args, "id": uuid.uuid4().hex[:12]} for name, args in calls]
-    return AIMessage(content="\n".join(said), tool_calls=made)
+    return Plan([{"name": name, "args": args} for name, args in calls], "\n".join(said))
 
 
 def _calls(request: Request, lexicon: Lexicon) -> list[tuple[str, dict[str, Any]]]:
@@ -137,12 +116,17 @@ def clauses(question: str) -> list[str]:
     """Split a message into single requests."""
     question = AND_WHY.sub("?", question)  # lists say why by themselves
     parts = [part.strip() for part in SPLIT.split(question) if part and part.strip(" .!?,;")]
-    return [part for part in parts if len(parts) == 1 or not GREETING.match(part)][:MOST_CLAUSES]
+    return [part for part in parts if len(parts) == 1 or not GREETING.match(part)]
 
 
 def understand(clause: str, lexicon: Lexicon) -> Request:
     """Read a request: whom it names or points to, and its words put right."""
+    if odd := oddity(clause):
+        raise CannotTellError(odd)
     found = mentions(clause, lexicon)
+    if not found and (named := account_id(clause)):  # the tool knows whether there is one
+        plain = put_right(clause.replace(named, STAND_IN))
+        return Request(clause, plain, (named,), True)
     masked = clause
     for mention in reversed(found):
         masked = masked[: mention.start] + STAND_IN + masked[mention.end :]
@@ -161,7 +145,7 @@ def route(request: Request) -> str | None:
         return kept
     if len(request.accounts) > 1 and BESIDE.search(plain):
         return "compare_accounts"
-    if _refused().search(plain):
+    if _refused().search(plain) or unknown_measure(plain):
         return None
     if WRITE.search(plain) and _about_someone(request):
         return "draft_proposal" if OFFER.search(plain) else "draft_outreach"
@@ -236,19 +220,6 @@ def not_understood(request: Request) -> str:
     nearest = [name for name, _ in rank(request) if name][:2]
     examples = " or ".join(f"“{tool.examples[0]}”" for name in nearest for tool in TOOLS if tool.name == name)
     return f"I can't answer that. I can look up, explain and draft for your accounts; try {examples}."
-
-
-def _tool_words(messages: list[BaseMessage]) -> list[str]:
-    """The wording of the tool results since the question, and what was said along with the calls."""
-    words: list[str] = []
-    for message in reversed(messages):
-        if isinstance(message, HumanMessage):
-            break
-        if isinstance(message, ToolMessage):
-            words.insert(0, str(message.content).split("\n\n", 1)[0])
-        elif message.content:
-            words.append(str(message.content))
-    return words
 
 
 @cache

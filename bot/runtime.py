@@ -106,6 +106,8 @@ class Tend(Core):
     schedule: Schedule | None = None
     _teams: dict[str, str] = field(default_factory=dict)
     _people: Any = field(default_factory=lambda: TTLCache(10_000, ttl=300))
+    # For a minute at most: somebody may share the channel meanwhile.
+    _shared: Any = field(default_factory=lambda: TTLCache(10_000, ttl=60))
     _lock: Any = field(default_factory=threading.Lock)
 
     def start(self, schedule: bool = True) -> None:
@@ -137,6 +139,15 @@ class Tend(Core):
         found = actor_of(ctx, self.person(ctx, user_id), team_id, self.audience.newcomer)
         self.audience.require_asker(ctx, user_id)
         return found
+
+    def is_shared(self, ctx: Context, channel: str) -> bool:
+        """Whether people of another organisation read a channel too."""
+        known: bool | None = self._shared.get((ctx.workspace_id, channel))
+        if known is None:
+            info = self.messenger.client_of(ctx.workspace_id).conversations_info(channel=channel)["channel"]
+            known = bool(info.get("is_ext_shared") or info.get("is_pending_ext_shared"))
+            self._shared[ctx.workspace_id, channel] = known
+        return known
 
     def time_zone_of(self, ctx: Context, user_id: str) -> str:
         return self.person(ctx, user_id).time_zone

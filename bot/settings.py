@@ -56,6 +56,22 @@ class Settings(BaseSettings):
     )
     openai_base_url: str | None = Field(None, description="Any OpenAI-compatible server")
     openai_model: str = Field("gpt-5-mini", description="Name of the language model")
+    openai_price_in: float = Field(0.25, description="What a million tokens that the model reads cost", ge=0)
+    openai_price_out: float = Field(2.0, description="What a million tokens that the model writes cost", ge=0)
+    calls_per_question: int = Field(6, description="How often one question may ask the language model", ge=0)
+    tools_per_question: int = Field(12, description="How many tools one question may call", ge=1)
+    tokens_per_question: int = Field(60_000, description="How many tokens one question may use", ge=0)
+    cost_per_question: float = Field(0.1, description="What one question may cost", ge=0)
+    tokens_per_user: int = Field(2_000_000, description="How many tokens one colleague may use a day", ge=0)
+    cost_per_user: float = Field(2.0, description="What one colleague's questions may cost a day", ge=0)
+    tokens_per_channel: int = Field(5_000_000, description="How many tokens one channel may use a day", ge=0)
+    cost_per_channel: float = Field(5.0, description="What one channel's questions may cost a day", ge=0)
+    tokens_per_workspace: int = Field(
+        20_000_000,
+        description="How many tokens a workspace may use a day; then Tend answers by its own rules",
+        ge=0,
+    )
+    cost_per_workspace: float = Field(20.0, description="What a workspace's questions may cost a day", ge=0)
     train_weekly: bool = Field(True, description="Whether the churn model is trained anew each week")
     read_texts: int = Field(
         200,

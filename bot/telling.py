@@ -1,19 +1,34 @@
 """Results as the language model reads them: what others wrote is quoted, with who wrote it."""
 
+from collections.abc import Iterable
+
 from tools.facts import Fact, Result
 from tools.writing import one_line, visible
 
-FACTS_SHOWN = 6000  # characters of facts per tool result that the language model reads
+WORDING_SHOWN, FACTS_SHOWN = 6000, 2400  # characters of one tool result that the language model reads
 QUOTES = str.maketrans("«»", "‹›")
 
 
 def for_model(result: Result) -> str:
-    """A result for the language model: its wording, then its facts, a line per subject."""
+    """A result for the language model: its wording, then its facts, a line per subject, as many as fit."""
     by_subject: dict[str, list[str]] = {}
     for fact in result.facts:
         by_subject.setdefault(as_data(fact.subject), []).append(_told(fact))
-    lines = [f"«{subject}» {'; '.join(found)}" for subject, found in by_subject.items()]
-    return f"{as_data(result.text)}\n\n{chr(10).join(lines)}"[:FACTS_SHOWN]
+    lines = (f"«{subject}» {'; '.join(found)}" for subject, found in by_subject.items())
+    return _fitting(as_data(result.text)[:WORDING_SHOWN], lines, len(by_subject))
+
+
+def _fitting(head: str, lines: Iterable[str], count: int) -> str:
+    kept, room = [f"{head}\n"], FACTS_SHOWN
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            part = line[: max(room + len(line), 0)].rpartition(";")[0]
+            kept += [part] if part else []
+            left = count - len(kept) + 1
+            return "\n".join([*kept, f"({left} more are in the table below your text.)"] if left else kept)
+        kept.append(line)
+    return "\n".join(kept)
 
 
 def as_data(text: str) -> str:

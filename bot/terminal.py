@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from bot.agent import Answer
+from bot.answers import Answer
 from tools.account_rows import AccountRow
 from tools.accounts import AccountBrief, AccountList, band_words, points
 from tools.digests import DigestCard

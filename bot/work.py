@@ -102,6 +102,7 @@ class Queue:
         self._renewer = threading.Thread(target=self._renew, name="lease-renewer", daemon=True)
         self._wake, self._stopping = threading.Condition(), threading.Event()
         self._running: set[int] = set()
+        self._looked = 0.0
         self._threads = [threading.Thread(target=self._loop, name=f"worker-{n}", daemon=True) for n in range(threads)]
 
     def put(self, workspace_id: str, kind: str, key: str, payload: dict[str, Any]) -> bool:
@@ -194,8 +195,17 @@ class Queue:
                 log.error("worker_error", error=type(error).__name__)
                 more = False
             if not more:
-                with self._wake:
-                    self._wake.wait(IDLE_SECONDS)
+                self._rest()
+
+    def _rest(self) -> None:
+        """Wait until there is work, or it is time to look for that of other processes: one worker looks for all."""
+        woken = False
+        while not woken and not self._stopping.is_set():
+            with self._wake:
+                woken = self._wake.wait(IDLE_SECONDS)
+                if not woken and time.monotonic() - self._looked >= IDLE_SECONDS:
+                    self._looked = time.monotonic()
+                    return
 
     def _renew(self) -> None:
         """Prolong the leases of running work: only a process that died lets one run out."""

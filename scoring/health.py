@@ -4,8 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cache, cached_property
 
 import numpy as np
 import polars as pl
@@ -164,7 +163,7 @@ def loss_rates(counts: Sequence[tuple[str, int, int]]) -> dict[str, float]:
 
 
 def _points(scorecard: Scorecard, raw: np.ndarray) -> np.ndarray:
-    points = np.column_stack([np.interp(raw[:, k], *_curve(i)) for k, i in enumerate(scorecard.indicators)])
+    points = np.column_stack([np.interp(raw[:, k], *_curve(i.points)) for k, i in enumerate(scorecard.indicators)])
     points[np.isnan(raw)] = np.nan
     return points
 
@@ -187,5 +186,8 @@ def _applies(features: pl.DataFrame, indicator: Indicator) -> np.ndarray:
     return features["industry"].is_in(indicator.industries).fill_null(False).to_numpy()
 
 
-def _curve(indicator: Indicator) -> tuple[Any, Any]:
-    return tuple(zip(*indicator.points, strict=True))  # type: ignore[return-value]
+@cache
+def _curve(points: tuple[tuple[float, float], ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Values and scores as arrays, made once: an answer asks for them thousands of times."""
+    values, scores = np.array(points, dtype=float).T
+    return np.ascontiguousarray(values), np.ascontiguousarray(scores)

@@ -1,6 +1,7 @@
 """An OpenAI-compatible server on loopback that says what a script tells it to."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,10 @@ class Reply:
         status: an HTTP error instead.
         body: sent as it is, instead of JSON.
         seconds: to wait before.
+        retry_after: header of an HTTP error.
+        cut: "lost" breaks the connection in the middle of a stream, "quiet" ends it without its end, "length" says
+            that the most tokens were reached.
+        slowly: seconds between two parts of a stream.
     """
 
     words: str | None = None
@@ -29,6 +34,9 @@ class Reply:
     status: int = 200
     body: str | None = None
     seconds: float = 0.0
+    retry_after: str | None = None
+    cut: str = ""
+    slowly: float = 0.0
 
     def message(self) -> dict[str, Any]:
         """The assistant's message as the API has it."""
@@ -88,6 +96,29 @@ class FakeOpenAI:
         return {"id": f"chat-{self.requests}", "object": "chat.completion", "created": 0, "model": asked["model"],
                 "choices": [choice], "usage": usage}  # fmt: skip
 
+    def parts(self, reply: Reply, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The same response as a stream: a word at a time, arguments in halves, the reason, the usage."""
+        whole = self.completion(reply, asked)
+        frame = {**whole, "object": "chat.completion.chunk", "usage": None}
+        message = reply.message()
+        for word in re.findall(r"\S+\s*", message["content"] or ""):
+            yield _chunk(frame, {"content": word})
+        if message["refusal"]:
+            yield _chunk(frame, {"refusal": message["refusal"]})
+        for place, made in enumerate(message.get("tool_calls", [])):
+            given = made["function"]["arguments"]
+            first = {**made, "index": place, "function": {**made["function"], "arguments": given[: len(given) // 2]}}
+            rest = {"index": place, "function": {"arguments": given[len(given) // 2 :]}}
+            yield _chunk(frame, {"role": "assistant", "tool_calls": [first]})
+            yield _chunk(frame, {"tool_calls": [rest]})
+        if reply.cut not in ("lost", "quiet"):
+            yield _chunk(frame, {}, "length" if reply.cut == "length" else whole["choices"][0]["finish_reason"])
+            yield {**frame, "choices": [], "usage": whole["usage"]}
+
+
+def _chunk(frame: dict[str, Any], delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+    return {**frame, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+
 
 @contextmanager
 def fake_openai(
@@ -102,6 +133,8 @@ def fake_openai(
     fake = FakeOpenAI(list(script), answers_questions=answers_questions, mind=mind)
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_POST(self) -> None:
             asked = self.rfile.read(int(self.headers["Content-Length"]))
             fake.paths.append(self.path)
@@ -112,13 +145,40 @@ def fake_openai(
             reply = fake.reply_to(body)
             time.sleep(reply.seconds)
             error = json.dumps({"error": {"message": "no", "type": "error", "code": "no"}})
+            if body.get("stream") and reply.status == 200 and reply.body is None:
+                self._stream(reply, body)
+                return
             good = reply.body if reply.body is not None else json.dumps(fake.completion(reply, body))
-            self._send(reply.status, good if reply.status == 200 else error)
+            self._send(reply.status, good if reply.status == 200 else error, reply.retry_after)
 
-        def _send(self, status: int, text: str) -> None:
+        def _stream(self, reply: Reply, body: dict[str, Any]) -> None:
+            try:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for part in fake.parts(reply, body):
+                    self._event(json.dumps(part))
+                    time.sleep(reply.slowly)
+                if reply.cut != "lost":
+                    self._event("[DONE]")
+                    self.wfile.write(b"0\r\n\r\n")
+                else:
+                    self.close_connection = True
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+
+        def _event(self, text: str) -> None:
+            data = f"data: {text}\n\n".encode()
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+            self.wfile.flush()
+
+        def _send(self, status: int, text: str, retry_after: str | None = None) -> None:
             data = text.encode()
             try:
                 self.send_response(status)
+                if retry_after:
+                    self.send_header("Retry-After", retry_after)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
@@ -129,7 +189,11 @@ def fake_openai(
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A client that went away is no error here: some tests want it."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     fake.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
     # Asked every half second, as by default, each server would take that long to stop.

@@ -41,6 +41,11 @@ class Fact:
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "as_of": self.as_of.isoformat()}
 
+    @classmethod
+    def of(cls, kept: dict[str, Any]) -> "Fact":
+        """Make a fact again of what `to_dict` returned."""
+        return cls(**{**kept, "as_of": date.fromisoformat(kept["as_of"])})
+
 
 def shown(fact: Fact) -> str:
     """Show a fact's value as people read it: 35%, $7,714, 12."""

@@ -1,7 +1,7 @@
 """The parts that messages are made of, each within Slack's limits."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tools.writing import visible
@@ -96,19 +96,17 @@ def _cell(cell: str | tuple[float, str]) -> Block:
     return {"type": "raw_text", "text": shorten(visible(cell), 200) or "–"}
 
 
-def fit(blocks: list[Block]) -> list[Block]:
-    """Cut a message to Slack's size, with a last line that says that something was cut."""
+def fit(blocks: list[Block], ending: Sequence[Block] = ()) -> list[Block]:
+    """Cut a message to Slack's size, with a line that says that something was cut; the ending stays."""
     kept: list[Block] = []
-    size = 0
+    room, most = MESSAGE_CHARACTERS - _characters(list(ending)), MESSAGE_BLOCKS - len(ending)
     for block in blocks:
-        size += _characters(block)
-        if (len(kept) == MESSAGE_BLOCKS - 1 and len(blocks) > MESSAGE_BLOCKS) or size > MESSAGE_CHARACTERS:
-            return [
-                *kept[: MESSAGE_BLOCKS - 1],
-                context("There is more than fits here; narrow the question to see it."),
-            ]
+        room -= _characters(block)
+        if (len(kept) == most - 1 and len(blocks) > most) or room < 0:
+            said = context("There is more than fits here; narrow the question to see it.")
+            return [*kept[: most - 1], said, *ending]
         kept.append(block)
-    return kept
+    return [*kept, *ending]
 
 
 def _characters(part: Any) -> int:

@@ -7,23 +7,26 @@ from typing import Any
 import structlog
 from slack_bolt import App
 from slack_sdk.errors import SlackApiError
-from sqlmodel import select
+from sqlmodel import col, select
 
-from bot.agent import MODEL, Answer
-from bot.blocks import result_blocks
-from bot.blocks.asking import choices, sources, suggestions
-from bot.blocks.parts import Block, button, escape, fit, section
+from bot.answers import MODEL, Watch
+from bot.blocks.answers import answer_blocks
+from bot.blocks.asking import sources, suggestions
+from bot.blocks.parts import Block, escape, fit, section
 from bot.cards import post_draft
-from bot.listeners import memory
 from bot.listeners.common import person, pressed, put_press, say_only_to
 from bot.listeners.documents import put_files
+from bot.listeners.feedback import note_wrong, says_wrong
+from bot.manners import help_by_subject, next_questions, step_words
+from bot.memory import move, remember, remembered
 from bot.runtime import Tend
+from bot.streaming import Stream
 from bot.work import Item
-from storage.models import ConversationTurn
+from storage.models import Account, ConversationTurn
 from tools.context import Context
 from tools.drafts import DraftCard
 from tools.errors import UserError
-from tools.facts import Fact, day
+from tools.facts import Fact
 
 log = structlog.get_logger()
 LONGEST_QUESTION = 4000
@@ -40,6 +43,8 @@ NOT_ENGLISH = "I understand English only so far. Please ask in English, for exam
 SHARED = (
     "This channel is shared with another organisation, so I keep account data out of it. Ask me in a direct message."
 )
+HELP = re.compile(r"\W*(?:help(?: me)?|what can you do(?: for me)?|what can i ask(?: you)?|how do you work)\W*", re.I)
+HELP_HEAD = "What you can ask, for example:"
 NOT_LATIN = re.compile(r"[^\W\d_a-zA-ZÀ-ɏ]")
 LETTER = re.compile(r"[^\W\d_]")
 FOREIGN = {
@@ -127,15 +132,18 @@ def answer_question(tend: Tend, item: Item) -> None:
     if _is_shared(tend, ctx, payload["channel"]):
         say_only_to(tend, ctx, payload, SHARED)
         return
-    reply = _refusal(text) or _answered(tend, ctx, item, text)
+    reply = _refusal(ctx, text) or _said(tend, ctx, item, text)
     channel, thread = payload["channel"], payload.get("thread_ts")
-    if reply.blocks:
-        blocks = reply.blocks
+    stream = reply.watch if isinstance(reply.watch, Stream) and reply.watch.begun else None
+    blocks = reply.blocks or ([section(escape(reply.text))] if stream else [])
+    if blocks:
         channel, thread = tend.messenger.place(ctx, channel, thread, reply.accounts)
         if channel != payload["channel"]:
             blocks = fit([section(f"_{escape(text)}_"), *blocks])
             _moved(tend, ctx, item, channel)
-        tend.messenger.post_once(ctx, f"answer:{item.key}", channel, reply.text, blocks, thread, reply.accounts)
+        finish = stream.finish if stream else None
+        key = f"answer:{item.key}"
+        tend.messenger.post_once(ctx, key, channel, reply.text, blocks, thread, reply.accounts, finish)
     for card in reply.drafts:
         post_draft(tend, ctx, card, channel, thread)
     _clear_status(tend, ctx, payload)
@@ -157,17 +165,20 @@ class Reply:
     text: str
     blocks: list[Block]
     drafts: tuple[DraftCard, ...] = ()
+    watch: Watch | None = None
     accounts: tuple[int, ...] = ()  # those that it speaks of, where it speaks of nothing else
 
 
-def _refusal(text: str) -> Reply | None:
-    """What needs no thinking: empty, too long, or in a language that Tend does not read."""
+def _refusal(ctx: Context, text: str) -> Reply | None:
+    """What needs no thinking: empty, a call for help, too long, or in a language that Tend does not read."""
     said = re.sub(r":[\w+-]+:", "", text)
     letters = LETTER.findall(said)
     if len(text) > LONGEST_QUESTION:
         words = TOO_LONG.format(length=len(text), most=LONGEST_QUESTION)
         return Reply(words, [section(words)])
-    if not letters or re.fullmatch(r"\W*(hi|hello|hey|help|hallo|good morning|what can you do)\W*", said, re.I):
+    if HELP.fullmatch(said):
+        return Reply(HELP_HEAD, help_blocks(ctx))
+    if not letters or re.fullmatch(r"\W*(hi|hello|hey|hallo|good morning)\W*", said, re.I):
         return Reply(HELLO, suggestions(HELLO, PROMPTS))
     foreign = len(FOREIGN & set(re.findall(r"\w+", said.lower())))
     if len(NOT_LATIN.findall(said)) > len(letters) / 2 or foreign >= 2:
@@ -176,40 +187,65 @@ def _refusal(text: str) -> Reply | None:
     return None
 
 
-def _answered(tend: Tend, ctx: Context, item: Item, text: str) -> Reply:
-    payload = item.payload
-    _set_status(tend, ctx, payload)
-    thread = payload.get("thread_ts") or payload["channel"]
+def help_blocks(ctx: Context) -> list[Block]:
+    """Help by example, about an account that the person owns."""
+    with ctx.session() as session:
+        mine = select(Account.name).where(Account.owner_email == ctx.actor.email, col(Account.churned_on).is_(None))
+        name = session.exec(mine.order_by(col(Account.id)).limit(1)).first() or "Acme"
+    subjects = help_by_subject(name).items()
+    lists = [section(f"*{title}*\n" + "\n".join(f"• {escape(text)}" for text in asked)) for title, asked in subjects]
+    return [section(HELP_HEAD), *lists, *suggestions("Or press one:", PROMPTS)]
+
+
+def _said(tend: Tend, ctx: Context, item: Item, text: str) -> Reply:
     try:
-        answer = tend.agent.answer(ctx, text, memory.remembered(ctx, payload["channel"], thread), f"q:{item.key}")
+        return _answered(tend, ctx, item, text)
     except UserError as error:
         return Reply(str(error), [section(escape(str(error)))])
-    memory.remember(ctx, item, thread, text, answer)
+
+
+def _answered(tend: Tend, ctx: Context, item: Item, text: str) -> Reply:
+    payload = item.payload
+    thread = payload.get("thread_ts") or payload["channel"]
+    if says_wrong(text):
+        return Reply(*note_wrong(ctx, payload["channel"], thread, text))
+    if tend.agent.mode == MODEL:  # the rules are done before anybody could read it
+        _set_status(tend, ctx, payload)
+    turns = remembered(ctx, payload["channel"], thread)
+    watch = _watch(tend, ctx, item)
+    answer = tend.agent.answer(ctx, text, turns, f"q:{item.key}", payload["channel"], watch)
+    remember(ctx, item.key, payload["channel"], thread, text, answer)
     asked = f"_{escape(payload['shown'])}_\n" if payload.get("shown") else ""
+    blocks = answer_blocks(answer, text, item.key, asked, next_questions(answer, text, turns))
     drafts = tuple(result for result in answer.results if isinstance(result, DraftCard))
     accounts = answer.account_ids if answer.of_accounts_alone else ()
-    return Reply(answer.text or "Here is what I found.", answer_blocks(answer, text, item.key, asked), drafts, accounts)
+    return Reply(answer.text or "Here is what I found.", blocks, drafts, watch, accounts)
 
 
-def answer_blocks(answer: Answer, question: str, key: str, asked: str = "") -> list[Block]:
-    """The words first, then each result but drafts drawn from its data, then how it came about."""
-    if answer.choices:
-        return choices(answer.text, answer.choices, question, answer.ambiguous)
-    shown = [result for result in answer.results if not isinstance(result, DraftCard)]
-    if answer.results and not shown:
-        return []  # the drafts speak for themselves
-    blocks = [section(asked + escape(answer.text))]
-    for result in shown:
-        blocks += result_blocks(result)
-    if answer.facts:
-        blocks.append(_footer(answer, key))
-    return fit(blocks)
+class Status:
+    """Says below the composer which tool is at work: for where there is no thread that an answer could grow in."""
+
+    def __init__(self, tend: Tend, ctx: Context, payload: dict[str, Any]) -> None:
+        self._tend, self._ctx, self._payload = tend, ctx, payload
+
+    def step(self, tool: str, given: dict[str, Any]) -> None:
+        """Say what is being done."""
+        _set_status(self._tend, self._ctx, self._payload, f"is {step_words(tool, given)}…"[:100])
+
+    def words(self, text: str) -> None:
+        """Words come with the answer."""
 
 
-def _footer(answer: Answer, key: str) -> Block:
-    mode = "answered by language model, figures checked" if answer.mode == MODEL else f"answered by {answer.mode}"
-    mode = f"As of {day(max(fact.as_of for fact in answer.facts))} · {mode}"
-    return section(f"_{escape(mode)}_", button("Show sources", "sources", {"key": key}))
+def _watch(tend: Tend, ctx: Context, item: Item) -> Stream | Status | None:
+    """Who shows how the answer comes about; the rules are done before anybody could look."""
+    payload = item.payload
+    if tend.agent.mode != MODEL:
+        return None
+    private = tend.messenger.barred(ctx, payload["channel"], ()) is not None  # the answer may have to go elsewhere
+    if private or not payload.get("thread_ts") or payload.get("shown"):
+        return Status(tend, ctx, payload)
+    reader = (payload["user"], payload["team"])
+    return Stream(tend.messenger, ctx, f"answer:{item.key}", payload["channel"], payload["thread_ts"], reader)
 
 
 def show_sources(tend: Tend, item: Item) -> None:
@@ -219,7 +255,7 @@ def show_sources(tend: Tend, item: Item) -> None:
         return
     with ctx.session() as session:
         turn = session.exec(select(ConversationTurn).where(ConversationTurn.key == item.payload["key"])).first()
-    facts = [Fact(**fact) for fact in (turn.facts if turn else [])]
+    facts = [Fact.of(fact) for fact in (turn.facts if turn else [])]
     payload = item.payload
     blocks = sources(facts) or [section("There are no stored sources for this answer.")]
     tend.messenger.tell(
@@ -234,7 +270,7 @@ def show_sources(tend: Tend, item: Item) -> None:
 
 def _moved(tend: Tend, ctx: Context, item: Item, channel: str) -> None:
     """The answer went into the person's own messages: the talk goes on there, and nothing is awaited where it began."""
-    memory.move(ctx, item.key, channel)
+    move(ctx, item.key, channel)
     _set_status(tend, ctx, item.payload, "")
 
 
@@ -253,15 +289,12 @@ def _set_status(tend: Tend, ctx: Context, payload: dict[str, Any], status: str =
 
 def _clear_status(tend: Tend, ctx: Context, payload: dict[str, Any]) -> None:
     """Slack clears the status with the answer, except in a direct message that has no thread."""
-    if payload.get("thread_ts") is None:
+    if tend.agent.mode == MODEL and payload.get("thread_ts") is None:
         _set_status(tend, ctx, payload, "")
 
 
 def _is_shared(tend: Tend, ctx: Context, channel: str) -> bool:
-    if channel.startswith("D"):
-        return False
-    info = tend.messenger.client_of(ctx.workspace_id).conversations_info(channel=channel)["channel"]
-    return bool(info.get("is_ext_shared") or info.get("is_pending_ext_shared"))
+    return not channel.startswith("D") and tend.is_shared(ctx, channel)
 
 
 HANDLERS = {"question": answer_question, "sources": show_sources}

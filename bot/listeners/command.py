@@ -13,6 +13,7 @@ from bot.blocks.parts import escape, section
 from bot.listeners import honesty, people
 from bot.listeners.chat import PROMPTS, plain_question
 from bot.listeners.common import person, say_only_to
+from bot.listeners.feedback import post_report
 from bot.runtime import Tend
 from bot.work import Item
 from storage.models import Role, Scope
@@ -32,6 +33,7 @@ HELP = """*What you can type*
 • `/tend model`: how well losses are foretold, and how that was measured
 • `/tend honesty`: how far the scores could be trusted over the last year, each scorecard beside the others
 • `/tend simulate <scorecard> ["factor"=weight …]`: what other weights would change (admins)
+• `/tend feedback [days]`: what people thought of my answers, and which questions went wrong (admins)
 • `/tend whoami`: how I know you, what you may do and see
 • `/tend people` · `/tend role @person csm` · `/tend scope @person own|all|team <name>`: who may do what (admins)
 You can also mention me in a channel or write to me directly."""
@@ -78,6 +80,8 @@ def run_command(tend: Tend, item: Item) -> None:
             said = _digest(tend, ctx, item, rest.strip().lower())
         elif word.lower() == "honesty":
             honesty.honesty(tend, ctx, item)
+        elif word.lower() == "feedback":
+            post_report(tend, ctx, item, rest.strip())
         elif word.lower() == "simulate":
             honesty.simulation(tend, ctx, item, rest.strip())
         elif word.lower() == "model":

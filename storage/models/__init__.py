@@ -11,6 +11,7 @@ from storage.models.accounts import (
     Subscription,
 )
 from storage.models.activity import Interaction, Invoice, ServiceRecord, SurveyResponse, Ticket
+from storage.models.answers import Feedback, ModelUse
 from storage.models.base import ImportedRow, UtcDateTime, WorkspaceRow
 from storage.models.growth import Opportunity, OpportunityState, PremiumTrial, TrialState
 from storage.models.lifecycle import MilestoneMet, StageEntry
@@ -69,6 +70,7 @@ __all__ = [
     "Draft",
     "DraftState",
     "FeatureAdoption",
+    "Feedback",
     "Goal",
     "HealthOverride",
     "ImportRun",
@@ -79,6 +81,7 @@ __all__ = [
     "JobPeriod",
     "Mention",
     "MilestoneMet",
+    "ModelUse",
     "ModelVersion",
     "Note",
     "Opportunity",

@@ -9,7 +9,7 @@ from typing import Any
 from slack_bolt import App
 from slack_bolt.adapter.fastapi import SlackRequestHandler
 
-from bot.agent import Answer
+from bot.answers import Answer
 from bot.local.run import Running
 from bot.settings import Settings
 
@@ -18,6 +18,8 @@ SLOW_SECONDS = 30.0
 
 class SlowAgent:
     """Stands for a slow language model: an answer takes longer than the benchmark."""
+
+    mode = "rules"
 
     def answer(self, *_: Any) -> Answer:
         time.sleep(SLOW_SECONDS)

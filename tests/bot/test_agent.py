@@ -1,19 +1,27 @@
 """The agent with a language model behind a real HTTP server, well-behaved and otherwise."""
 
+import re
+import time
+from typing import Any
+
 import pytest
 from sqlmodel import select
 
-from bot.agent import MODEL, NO_MODEL, REWORDED, RULES, Agent, Answer, Turn, build_lexicon
+from bot.agent import Agent, build_lexicon
+from bot.answers import MODEL, NO_MODEL, REWORDED, RULES, Answer, Turn
 from bot.grounding import ungrounded
+from bot.model import FACTS_SHOWN, MEMORY_SHOWN
 from bot.settings import Settings
 from storage.models import Draft
-from tests.bot.portfolio import context
+from tests.bot.portfolio import ACCOUNTS, context
 from tests.fakes_openai import FakeOpenAI, Reply, call, fake_openai, say
 from tools.accounts import account_brief, find_accounts
+from tools.drafts import DraftCard
 from tools.insights import explain_health
 from tools.portfolio import portfolio_summary
 
 WHY = "why is Globex at risk?"
+TOO_MANY_CALLS = "rules, the question needed too many calls of the language model"
 
 
 def agent(fake: FakeOpenAI | None = None, seconds: float = 5) -> Agent:
@@ -23,7 +31,7 @@ def agent(fake: FakeOpenAI | None = None, seconds: float = 5) -> Agent:
 
 
 def ask(fake: FakeOpenAI, question: str = WHY, turns: list[Turn] | None = None, key: str = "") -> Answer:
-    return agent(fake, 0.5).answer(context(), question, turns or [], key)
+    return agent(fake, 1.5).answer(context(), question, turns or [], key)
 
 
 def health_of(name: str) -> float:
@@ -67,13 +75,28 @@ def test_the_thread_is_remembered() -> None:
     assert answer.mode == MODEL
 
 
-def test_the_model_sees_every_tool_but_no_hidden_argument() -> None:
+def shown_tools(asked: dict[str, Any]) -> dict[str, Any]:
+    return {tool["function"]["name"]: tool["function"]["parameters"] for tool in asked["tools"]}
+
+
+def test_the_model_sees_the_nearest_tools_but_no_hidden_argument() -> None:
     with fake_openai(say("Hello.")) as fake:
-        ask(fake, "hello")
-    tools = {tool["function"]["name"]: tool["function"]["parameters"] for tool in fake.asked[0]["tools"]}
+        ask(fake, "draft a renewal email to Globex; which accounts are at risk?")
+    tools = shown_tools(fake.asked[0])
+    assert len(tools) == 9  # and the one that asks for others
     assert "request_key" not in tools["draft_outreach"]["properties"]
     assert tools["find_accounts"]["properties"]["band"]["description"]
     assert not {name for name in tools if "send" in name or "approve" in name}
+
+
+def test_the_model_is_shown_other_tools_when_it_asks_for_them() -> None:
+    script = call("other_tools", need="where accounts stall on their journey"), call("bottlenecks"), say("See below.")
+    with fake_openai(*script) as fake:
+        answer = ask(fake, "tell me about Globex")
+    before, after = (shown_tools(asked) for asked in fake.asked[:2])
+    assert "bottlenecks" not in before
+    assert set(before) < set(after)
+    assert [c["name"] for c in answer.calls] == ["bottlenecks"]
 
 
 def test_the_model_recovers_from_a_tool_that_does_not_exist() -> None:
@@ -106,7 +129,14 @@ def test_the_model_recovers_from_a_name_that_fits_no_account() -> None:
         Reply(status=429),
         Reply(status=500),
         Reply(status=401),
-        Reply(seconds=2.0, words="late"),
+        Reply(status=429, retry_after="30"),
+        Reply("Globex is critical.", cut="lost"),
+        Reply("Globex is critical.", cut="quiet"),
+        Reply("Globex is critical.", cut="length"),
+        Reply("Globex is critical. " * 9, slowly=0.1),
+        Reply(calls=(("explain_health", "[1]"),)),
+        call("delete_account", account="Globex"),
+        Reply(seconds=3.0, words="late"),
         Reply(body="<html>bad gateway</html>"),
         Reply(body='{"choices": []}'),
         Reply(body="{"),
@@ -114,15 +144,51 @@ def test_the_model_recovers_from_a_name_that_fits_no_account() -> None:
         say("Globex has a health score of 12."),
         say("Globex is doing just fine."),
     ],
-    ids=["no JSON", "empty", "refusal", "429", "500", "401", "timeout", "HTML", "no choice", "half a body", "endless",
+    ids=["no JSON", "empty", "refusal", "429", "500", "401", "429 for long", "lost stream", "stream without end",
+         "too long", "drip", "no names", "unknown tool", "timeout", "HTML", "no choice", "half a body", "endless",
          "figure without tool", "no tool"],
 )  # fmt: skip
 def test_trouble_with_the_model_ends_in_the_answer_of_the_rules(trouble: Reply) -> None:
     with fake_openai(trouble) as fake:
         answer = ask(fake)
-    assert answer.mode == NO_MODEL
+    assert answer.mode in (NO_MODEL, TOO_MANY_CALLS)
     assert answer.results == (explain_health(context(), "Globex"),)
     assert answer.text == answer.results[0].text
+
+
+@pytest.mark.parametrize("busy", [Reply(status=429, retry_after="0.2"), Reply(status=503)])
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(busy: Reply) -> None:
+    with fake_openai(busy, call("explain_health", account="Globex"), say("Globex is critical.")) as fake:
+        answer = agent(fake).answer(context(), WHY, [])
+    assert (answer.mode, fake.requests) == (MODEL, 3)
+
+
+def test_a_server_that_wants_us_to_wait_for_long_is_not_waited_for() -> None:
+    with fake_openai(Reply(status=429, retry_after="30")) as fake:
+        started = time.monotonic()
+        assert ask(fake).mode == NO_MODEL
+    assert fake.requests == 1
+    assert time.monotonic() - started < 5
+
+
+def test_one_question_calls_so_many_tools_and_no_more() -> None:
+    many = Reply(calls=tuple(("account_brief", {"account": row[0]}) for row in ACCOUNTS[:14]))
+    with fake_openai(many, say("They differ.")) as fake:
+        answer = ask(fake, WHY)
+    assert (answer.mode, fake.requests) == (NO_MODEL, 1)
+
+
+def test_long_results_and_a_long_thread_are_trimmed() -> None:
+    turns = [Turn(f"question {n} " + "why " * 400, "because " * 400) for n in range(8)]
+    with fake_openai(call("find_accounts", limit=30), say("See below.")) as fake:
+        ask(fake, "list all customers", turns)
+    first, second = (asked["messages"] for asked in fake.asked)
+    memory = [message["content"] for message in first[1:-1]]
+    assert 0 < sum(map(len, memory)) <= MEMORY_SHOWN
+    assert memory[-2].startswith("question 7 ")
+    result = second[-1]["content"]
+    assert len(result) < FACTS_SHOWN + 1000
+    assert re.search(r"\(\d+ more are in the table", result)
 
 
 @pytest.mark.parametrize("second", [Reply(status=500), Reply(body="{"), say("")])
@@ -172,9 +238,20 @@ def test_an_endless_loop_is_cut_off() -> None:
 def test_model_and_rules_make_one_draft_of_one_question() -> None:
     with fake_openai(call("draft_outreach", account="Globex", purpose="renewal")) as fake:
         answer = ask(fake, "draft a renewal email to Globex", key="q:one-draft")
-    assert answer.mode == NO_MODEL
+    assert answer.mode == TOO_MANY_CALLS
     with context().session() as session:
         kept = [d for d in session.exec(select(Draft)) if (d.request_key or "").startswith("q:one-draft")]
+    assert len(kept) == 1
+
+
+def test_trouble_after_a_draft_makes_no_second_one_in_other_words() -> None:
+    script = call("draft_outreach", account="Globex", purpose="check-in"), Reply(status=500)
+    with fake_openai(*script) as fake:
+        answer = ask(fake, "draft a renewal email to Globex", key="q:other-words")
+        again = ask(fake, "draft a renewal email to Globex", key="q:other-words")  # as after a crash
+    assert [type(result) for result in answer.results] == [type(result) for result in again.results] == [DraftCard]
+    with context().session() as session:
+        kept = [d for d in session.exec(select(Draft)) if (d.request_key or "").startswith("q:other-words")]
     assert len(kept) == 1
 
 

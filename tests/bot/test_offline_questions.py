@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bot.agent import Turn, build_lexicon
+from bot.agent import build_lexicon
+from bot.answers import Turn
 from bot.offline import plan_calls
 from tests.bot.portfolio import context
 from tools.accounts import find_accounts

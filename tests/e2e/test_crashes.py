@@ -18,6 +18,7 @@ from storage.database import Database
 from storage.models import Account, Contact, Draft, DraftState, JobPeriod, Work, Workspace, WorkState
 from tests.e2e.crashing import POINTS, run
 from tests.e2e.test_path import buttons, eventually
+from tests.fakes_openai import Reply, call, fake_openai
 from tools import digests
 from tools.context import Context
 
@@ -108,6 +109,26 @@ def test_a_question_is_answered_once_though_the_process_died(island: Island, poi
     # A second answer would come when the lease of the first attempt ends, which ends the work too.
     eventually(lambda: _nothing_to_do(island), 30)
     assert len(_answers(island, channel)) == 1
+
+
+@pytest.mark.parametrize("point", [p for p in POINTS if "stream" in p or "sentence" in p])
+def test_an_answer_that_grows_ends_once_though_the_process_died(island: Island, point: str) -> None:
+    with island.database.session("main") as session:
+        name = session.exec(select(Account.name).where(Account.churned_on == None)).first()  # noqa: E711
+    script = call("explain_health", account=name), Reply("Look at its goals first. Then call.", slowly=0.05)
+    with fake_openai(*script, answers_questions=True) as model:
+        island.settings |= {"openai_api_key": "key", "openai_base_url": model.url}
+        island.start(point)
+        ts = island.workspace.say(DANA, CHANNEL, f"<@U0TEND> why is {name} at risk?")
+        island.wait_for_death()
+        model.asked.clear()  # the script begins anew
+        island.start()
+        eventually(lambda: _nothing_to_do(island), 30)
+        answers = [m for m in island.workspace.messages(CHANNEL, ts) if m.get("bot_id")]
+    assert len(answers) == 1
+    assert buttons(answers[0], "feedback")
+    assert not answers[0].get("streaming")
+    assert "Then call." in answers[0]["text"]
 
 
 @pytest.mark.parametrize("point", ["after composing the digest", "after the post", "before keeping the digest"])

@@ -1,10 +1,11 @@
-"""What a thread spoke of: its questions and answers, kept here because Slack's history is rationed."""
+"""The memory of a thread, kept here because Slack rations its history."""
+
+from typing import Any
 
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from bot.agent import Answer, Turn
-from bot.work import Item
+from bot.answers import Answer, Turn
 from storage.database import changed_one, insert_new
 from storage.models import ConversationTurn
 from tools.context import Context
@@ -24,16 +25,16 @@ def remembered(ctx: Context, channel: str, thread: str) -> list[Turn]:
     return [Turn(t.question, t.answer, tuple(t.account_ids)) for t in reversed(turns)]
 
 
-def remember(ctx: Context, item: Item, thread: str, question: str, answer: Answer) -> None:
-    """Keep a question with its answer, once."""
-    row = {
-        "key": item.key,
-        "channel": item.payload["channel"],
+def remember(ctx: Context, key: str, channel: str, thread: str, question: str, answer: Answer) -> None:
+    """Keep an answered question; the same key again changes nothing."""
+    row: dict[str, Any] = {
+        "key": key,
+        "channel": channel,
         "thread_ts": thread,
         "user": ctx.actor.email,
         "question": question,
         "answer": answer.text,
-        "mode": answer.mode,
+        "mode": answer.kind,
         "at": ctx.now(),
         "account_ids": list(answer.account_ids),
         "tools": list(answer.calls),
