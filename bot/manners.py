@@ -21,12 +21,15 @@ STAND_IN = re.compile(r"\bAcme\b")
 
 
 class Manner(BaseModel):
-    """What is said about one tool; `{account}` stands for an account's name."""
+    """What is said about one tool; `{account}` stands for an account's name.
+
+    `ask` leads to it from another answer; a tool that needs more than an account has none and is not offered.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     step: str
-    ask: str
+    ask: str = ""
     next: tuple[str, ...]
 
 

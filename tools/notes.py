@@ -7,6 +7,7 @@ from tools.account_query import subject_of
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import FactSheet, Result, day
+from tools.writing import one_line
 
 LONGEST_NOTE, LONGEST_REMINDER = 2000, 180
 FARTHEST = timedelta(days=730)
@@ -29,21 +30,21 @@ def add_note(ctx: Context, account: str, text: str) -> Result:
         )
         session.commit()
     sheet = FactSheet(as_of)
-    sheet.add(row.name, "note", plain, "text", "note")
+    sheet.add(row.name, "note", plain, "text", "note", "colleague")
     return Result(f"Noted for {row.name}: “{plain}”", tuple(sheet), (row.id,))
 
 
-def remind_me(ctx: Context, account: str, text: str, due_on: date | None = None) -> Result:
+def remind_me(ctx: Context, account: str, text: str, due_on: str | None = None) -> Result:
     """Remind the person who asks of something at an account; it stands among their tasks from then on.
 
     Args:
         account: the account's name, domain or external id.
         text: what to be reminded of.
-        due_on: the day; left out, tomorrow.
+        due_on: the day as YYYY-MM-DD; left out, tomorrow.
     """
     ctx.require(Role.CSM)
     plain, today = _checked(text, LONGEST_REMINDER), ctx.today()
-    due = due_on or today + timedelta(days=1)
+    due = _day(due_on) if due_on else today + timedelta(days=1)
     if not today <= due <= today + FARTHEST:
         raise UserError(f"I can remind you from today until {day(today + FARTHEST)}; {day(due)} is outside of that.")
     with ctx.session() as session:
@@ -60,12 +61,20 @@ def remind_me(ctx: Context, account: str, text: str, due_on: date | None = None)
         )
         session.commit()
     sheet = FactSheet(today)
-    sheet.add(row.name, f"reminder “{plain}”", due, "date", "task")
+    sheet.add(row.name, "reminder", plain, "text", "task", "colleague")
+    sheet.add(row.name, "reminder due", due, "date", "task")
     return Result(f"I remind you on {due:%A}, {day(due)} about {row.name}: “{plain}”", tuple(sheet), (row.id,))
 
 
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UserError(f"“{text[:20]}” is no day; say it like 2026-05-08.") from error
+
+
 def _checked(text: str, most: int) -> str:
-    plain = " ".join(text.split())
+    plain = one_line(text)
     if not plain:
         raise UserError("What shall I write down? Say it after a colon, for example “note for Acme: asks for a demo”.")
     if len(plain) > most:

@@ -12,6 +12,7 @@ from tools.account_query import scored_day, subject_of
 from tools.context import Context
 from tools.facts import Cell, FactSheet, Listing, day, money, money_by_currency, plural
 from tools.names import find_colleague
+from tools.writing import one_line
 
 TicketState = Literal["open", "solved"]
 MOST_ROWS = 30
@@ -34,7 +35,9 @@ def list_contacts(ctx: Context, account: str, role: str | None = None) -> Listin
     here = [person for person in people if person.left_on is None]
     sheet.add(row.name, "contacts", len(here), "contacts", "contact")
     for person in people:
-        sheet.add(row.name, f"{_said(person.role)} {_state(person)}".strip(), person.name, "text", "contact")
+        sheet.add(
+            row.name, f"{_said(person.role)} {_state(person)}".strip(), person.name, "text", "contact", "customer"
+        )
         sheet.add(row.name, f"last reply of {person.name}", person.last_reply_on, "date", "contact")
     who = _said(role) or "contact"
     first = "; ".join(person.name + ("" if role else f" ({_said(person.role)})") for person in here[:3])
@@ -92,9 +95,10 @@ def list_tickets(
     rows: list[tuple[Cell, ...]] = []
     for ticket, name in found:
         age = (as_of - ticket.opened_at.date()).days
-        title = " ".join((ticket.subject or ticket.category or "no subject").split())
-        sheet.add(name, f"ticket opened {day(ticket.opened_at.date())}", title, "text", "ticket")
-        sheet.add(name, f"age of “{title}”", age, "days", "ticket")
+        title = one_line(ticket.subject or ticket.category or "no subject")
+        opened = f"ticket opened {day(ticket.opened_at.date())}"
+        sheet.add(name, opened, title, "text", "ticket", "customer")
+        sheet.add(name, f"age of the {opened}", age, "days", "ticket")
         how = "open" if ticket.resolved_at is None else f"solved {day(ticket.resolved_at.date())}"
         mark = f"{ticket.severity}, escalated" if ticket.escalated else ticket.severity
         rows.append((name, title, mark, (age, plural(age, "day")), how))

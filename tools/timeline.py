@@ -26,9 +26,12 @@ from tools.context import Context
 from tools.errors import UserError
 from tools.facts import FactSheet, Listing, day, money, plural
 from tools.refresh import declared_signals
+from tools.writing import one_line
 
 MOST_ROWS, LONGEST = 25, 1100
 Event = tuple[date, str, str]  # day, kind, what happened
+# Who wrote the words of an event; what is not named here may hold a customer's.
+AUTHORS = dict.fromkeys(("signal", "stage", "play", "invoice"), "") | {"note": "colleague", "message sent": "colleague"}
 
 
 def account_timeline(ctx: Context, account: str, days: int = 90) -> Listing:
@@ -49,7 +52,7 @@ def account_timeline(ctx: Context, account: str, days: int = 90) -> Listing:
     sheet = FactSheet(as_of)
     sheet.add(row.name, f"events in {days} days", len(events), "events", "timeline")
     for on, kind, words in events[:MOST_ROWS]:
-        sheet.add(row.name, f"{kind} on {day(on)}", words, "text", kind)
+        sheet.add(row.name, f"{kind} on {day(on)}", words, "text", kind, AUTHORS.get(kind, "customer"))
     newest = "; ".join(f"{day(on)} {words}" for on, _, words in events[:3])
     text = (
         f"{row.name}, last {days} days: {plural(len(events), 'event')}. Newest: {newest}."
@@ -113,7 +116,7 @@ def _ours(session: Session, rows: Any, account: Account, start: datetime) -> Ite
 
 
 def _line(text: str) -> str:
-    plain = " ".join(text.split())
+    plain = one_line(text)
     return plain if len(plain) <= 120 else plain[:119].rstrip() + "…"
 
 

@@ -57,8 +57,8 @@ NEW = re.compile(
     r"\b(?:started|signed|joined) (?:with us )?(?:in|since|this|within|last|during)\b"
 )
 ONE_SET_OF_FIGURES = (
-    "I have key figures for the whole portfolio, one segment or one CSM, not side by side; ask for one of them. "
-    "Revenue, health and risk I can compare by group."
+    "I have key figures for the whole portfolio, one segment or one CSM, not side by side: try “key figures of "
+    "enterprise”. Revenue, health and risk I can compare: try “ARR by segment”."
 )
 KINDS = ("more seats",)  # titles that are the name of their kind, too
 MINE = re.compile(r"\bmy\b|\bmine\b|\bi (?:own|have|look after|manage|worry|should)\b|\b(?:do|should) i\b")

@@ -10,8 +10,9 @@ from sqlmodel import select
 from bot.agent import Agent, build_lexicon
 from bot.answers import MODEL, NO_MODEL, REWORDED, RULES, Answer, Turn
 from bot.grounding import ungrounded
-from bot.model import FACTS_SHOWN, MEMORY_SHOWN
+from bot.model import MEMORY_SHOWN
 from bot.settings import Settings
+from bot.telling import FACTS_SHOWN
 from storage.models import Draft
 from tests.bot.portfolio import ACCOUNTS, context
 from tests.fakes_openai import FakeOpenAI, Reply, call, fake_openai, say

@@ -35,7 +35,7 @@ def test_every_tool_has_its_manners_and_leads_to_tools_that_exist() -> None:
     assert {name for manner in manners().values() for name in manner.next} <= names
 
 
-@pytest.mark.parametrize("tool", [tool.name for tool in TOOLS])
+@pytest.mark.parametrize("tool", [tool.name for tool in TOOLS if manners()[tool.name].ask])
 def test_the_question_that_leads_to_a_tool_leads_there(tool: str) -> None:
     asked = manners()[tool].ask.format(account="Globex")
     assert [call["name"] for call in ask(asked).calls] == [tool]
@@ -93,7 +93,7 @@ def test_five_questions_are_all_answered_without_a_word_about_it() -> None:
     ("delete Globex", "I can't answer that"),
     ("send an email to all customers now", "I can't answer that"),
     ("what is the flux capacitance of Globex?", "I can't answer that"),
-    ("what is our NPS by region?", "I can't answer that"),
+    ("what is our NPS by region?", "not side by side"),
     ("tell me about the account OTHER-4711", "I know no account called"),
     ("brief me on the account W2-77310", "I know no account called"),
 ])  # fmt: skip

@@ -21,6 +21,7 @@ from storage.models import Account, Approval, Contact, Draft, DraftState, Outbox
 from tests.bot import portfolio
 from tests.bot.hostile import EVIL, FOREIGN, INJECTIONS, KINDS, OWN_OTHER, context, key
 from tests.fakes_openai import FakeOpenAI, Reply, fake_openai
+from tests.tools.arguments import needed
 from tools.context import SYSTEM
 from tools.errors import UserError
 from tools.facts import Fact
@@ -125,7 +126,9 @@ def assert_quoted(told: str) -> None:
 def test_a_question_about_a_hostile_account_only_answers_it(kind: str) -> None:
     before = len(drafts())
     answer, fake = ask(f"explain the health of {key(kind)}", "explain_health", account=key(kind))
-    assert one_line(INJECTIONS[kind]).translate(str.maketrans("«»", "‹›"))[:60] in read_by(fake), "it never read it"
+    shown = one_line(INJECTIONS[kind]).translate(str.maketrans("«»", "‹›"))
+    unmasked = re.split(r"\S+@\S+|\d{7,}", shown)[0]  # addresses and numbers do not reach the model
+    assert unmasked[:60] in read_by(fake), "it never read it"
     assert answer.results
     assert len(drafts()) == before, "nobody asked for a draft"
     assert_harmless(answer)
@@ -165,11 +168,10 @@ def test_lists_and_cards_of_every_tool_carry_no_live_text() -> None:
     """Every card that a hostile name can get into, without a language model."""
     worked = 0
     for tool in TOOLS:
-        arguments: dict[str, Any] = {"question": "escalations"} if "question" in tool.parameters else {}
-        for kind in ("alarm", "slack link", "mention", "html", "slack date") if tool.of_one_account else ("",):
-            given = arguments | ({"account": key(kind)} if kind else {})
+        about = tool.of_one_account or "accounts" in tool.parameters
+        for kind in ("alarm", "slack link", "mention", "html", "slack date") if about else ("alarm",):
             try:
-                result = tool.function(context(), **given)
+                result = tool.function(context(), **needed(tool, key(kind)))
             except UserError:
                 continue
             worked += 1

@@ -29,6 +29,7 @@ DANA, LEE, MO = "dana@x.example", "lee@x.example", "mo@x.example"
 OF_NO_ACCOUNT = {
     "user", "work", "job_period", "slack_message", "audit", "digest_subscription", "digest", "conversation_turn",
     "import_run", "play_version", "scoring_run", "data_incident", "bookmark", "model_version",
+    "suppression", "model_use", "feedback",
 }  # fmt: skip
 
 

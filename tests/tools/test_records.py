@@ -80,14 +80,16 @@ def test_digests_are_listed(ctx: Context) -> None:
 
 
 def test_notes_and_reminders_are_kept_for_whom_they_are_for(ctx: Context) -> None:
-    said = remind_me(ctx, "Acme Group", "send the deck", TODAY + timedelta(days=4))
+    said = remind_me(ctx, "Acme Group", "send the deck", (TODAY + timedelta(days=4)).isoformat())
     assert said.text == "I remind you on Friday, 8 May 2026 about Acme Group: “send the deck”"
     assert [row.title for row in list_tasks(ctx).rows] == ["send the deck"]
     with ctx.session() as session:
         assert session.exec(select(Task.owner_email)).all() == ["dana@team.example"]
     for day in (ago(1), TODAY + timedelta(days=1000)):
         with pytest.raises(UserError, match="I can remind you from today until"):
-            remind_me(ctx, "Acme Group", "late", day)
+            remind_me(ctx, "Acme Group", "late", day.isoformat())
+    with pytest.raises(UserError, match="“Friday” is no day"):
+        remind_me(ctx, "Acme Group", "late", "Friday")
     with pytest.raises(UserError, match="after a colon"):
         add_note(ctx, "Acme Group", "  ")
     viewer = ctx.acting(replace(ctx.actor, role=Role.VIEWER))

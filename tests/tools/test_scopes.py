@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from bot.agent import build_lexicon
 from storage.models import Account, Contact, PlayRun, Scope, Ticket, User
 from tests.bot.portfolio import ACCOUNTS, DANA, PEOPLE, context
+from tests.tools.arguments import needed
 from tools import accounts as account_tools
 from tools import approvals, overrides, play_control, proposals, trials
 from tools.accounts import find_accounts
@@ -51,10 +52,9 @@ def traces() -> list[str]:
 
 def calls(tool: Tool) -> Iterator[dict[str, Any]]:
     """Arguments that fit a tool: an account of one's own, and each option by itself."""
-    needed = {"account": "Globex"} if tool.of_one_account else {}
-    needed |= {"question": MORE["question"]} if "question" in tool.parameters else {}
-    yield needed
-    yield from ({**needed, name: value} for name, value in MORE.items() if name in tool.parameters)
+    least = needed(tool, "Globex", "Summit Outdoor")
+    yield least
+    yield from ({**least, name: value} for name, value in MORE.items() if name in tool.parameters)
 
 
 def said(result: Result) -> str:
@@ -83,8 +83,7 @@ def test_no_tool_gives_away_a_foreign_account(tool: Tool, dana: Context, traces:
 def test_a_foreign_account_is_as_unknown_as_one_that_does_not_exist(tool: Tool, dana: Context) -> None:
     def refusal(name: str) -> str:
         try:
-            more = {"question": "a story"} if "question" in tool.parameters else {}
-            return said(tool.function(dana, account=name, **more))
+            return said(tool.function(dana, **(needed(tool, name) | {"account": name})))
         except UserError as error:
             return str(error)
 
