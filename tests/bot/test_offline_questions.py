@@ -86,10 +86,10 @@ def test_questions_reach_the_right_tool_with_the_right_arguments(split: str, flo
         assert getattr(measured, name) >= least, name
 
 
-def test_every_third_question_is_held_out_and_a_sixth_cannot_be_answered() -> None:
+def test_every_third_question_is_held_out_and_a_tenth_cannot_be_answered() -> None:
     assert all((place % 3 == 2) == (q["split"] == "held_out") for place, q in enumerate(QUESTIONS))
-    assert len(QUESTIONS) >= 120
-    assert sum(not q["calls"] for q in QUESTIONS) >= 0.15 * len(QUESTIONS)
+    assert len(QUESTIONS) >= 300
+    assert sum(not q["calls"] for q in QUESTIONS) >= 0.1 * len(QUESTIONS)
 
 
 def test_the_question_of_the_readme_is_one_list_and_nothing_asked_back() -> None:
