@@ -152,8 +152,8 @@ def test_no_question_is_copied_from_a_document(tmp_path: Path) -> None:
     assert not [(question, copied) for question, _ in written() if (copied := said & runs(question))]
 
 
-def runs(text: str, words: int = 5) -> set[str]:
-    """Every five words in a row."""
+def runs(text: str, words: int = 7) -> set[str]:
+    """Every seven words in a row."""
     plain = re.findall(r"[a-z0-9]+", text.lower())
     return {" ".join(plain[start : start + words]) for start in range(len(plain) - words + 1)}
 

@@ -86,7 +86,7 @@ def test_help_is_by_example_and_by_subject(demo: Demo) -> None:
     for text in ("help", "What can you do?"):
         message = ask(demo, text)
         shown = str(message["blocks"])
-        assert "*Your accounts*" in shown
+        assert "*Portfolio*" in shown
         assert "*Messages*" in shown
         assert "Acme" not in re.sub(r"Acme \w+", "", shown)
 
