@@ -9,7 +9,8 @@ import numpy as np
 
 from bot.oddities import account_id, oddity, unknown_measure
 from bot.slots import CannotTellError, Lexicon, Request, fill, guessed_name, mentions, pointed, shown_filters
-from bot.slots.asked import GROUPS, noting
+from bot.slots.asked import GROUPS, noting, parts
+from bot.slots.fill import NEW
 from bot.slots.names import aimed
 from bot.slots.words import STAND_IN, first_match, known_words, put_right
 from knowledge.embedding import embed
@@ -22,6 +23,7 @@ WRITING = ("draft_outreach", "draft_proposal")
 OF_ONE_ACCOUNT = tuple(tool.name for tool in TOOLS if tool.of_one_account)
 SURE_OF_STRANGER = 0.65  # the same, when what the request is about is only guessed
 HINT = 0.1  # added where the build of a sentence speaks for a tool
+TOPIC = 0.15  # added where a request speaks of what only this tool knows about
 OUT_OF_PLACE = 0.15  # taken off a tool about one account when none is meant, and the other way round
 # What people also say to a bot and Tend cannot do: the nearest of these means "not understood".
 ELSEWHERE = (
@@ -41,7 +43,7 @@ ORDERS = (
     "delete", "remove", "approve", "send", "mark", "change", "set", "add", "update", "cancel", "assign", "create",
     "book", "schedule", "reset", "translate", "forecast", "predict", "ignore", "forget", "edit", "rename", "merge",
     "export", "upload", "import", "refund", "invite", "close", "snooze", "offer", "call", "remind", "unsubscribe",
-    r"give \w+ an? \d*",
+    r"give \w+ an? \d*", "retrain", "train", r"make \w+ the owner", "reassign", "archive", "pause", "publish",
 )  # fmt: skip
 MATTERS = (
     "nps", "csat", "ces", "surveys?", "invoices?", "tickets?", "phone", "telephone", "birthday", "address", "ceo",
@@ -50,6 +52,7 @@ MATTERS = (
     "headcount", "employees", "password", "prompt", "said", "last (?:call|meeting|email)", "next (?:call|meeting)",
     "campaigns?", "leads?", "pipeline", "quota", "commissions?", "seats", "contacts?", "plays?", "opportunit(?:y|ies)",
     "growth", "countr(?:y|ies)", "poem", "upsell", "webinars?", "roadmap", "bugs?", "sla", "integrations?",
+    "deals?", "vacation", "holidays?",
 )  # fmt: skip
 POLITE = (
     r"^\W*(?:(?:please|ok|okay|now|and|then|hey|hi|can you|could you|would you|just|go ahead and|let us|let's|to) )*"
@@ -94,7 +97,8 @@ def plan_calls(question: str, lexicon: Lexicon) -> Plan:
     What a part of the question cannot be answered with is said along with the calls for the rest.
     """
     calls, said = [], []
-    for clause in [question] if noting(question) else clauses(question)[:MOST_CLAUSES]:
+    asked = parts(question) if noting(question) else clauses(question)
+    for clause in asked[:MOST_CLAUSES]:
         try:
             request = understand(clause, lexicon)
             if request.accounts:  # the next part of the message may go on about them
@@ -204,15 +208,23 @@ def _fit(tool: str | None, request: Request) -> float:
     fit = -OUT_OF_PLACE if one != _about_someone(request) and (one or request.named) else 0.0
     if tool == "portfolio_summary":
         fit += HINT if SUMMING.search(plain) and not request.named else -HINT
-    elif tool == "compare_accounts":
+    fit += TOPIC * min(len(_topics()[tool].findall(plain)), 2) if tool in _topics() else 0.0
+    if tool == "compare_accounts":
         fit -= OUT_OF_PLACE if len(request.accounts) < 2 else 0.0
     elif tool == "compare_groups":
         fit += HINT if first_match(GROUPS, plain) else -HINT
     elif tool == "find_accounts":
         fit += -HINT if SUMMING.search(plain) else HINT * min(shown_filters(plain), 2)
+        fit += HINT if NEW.search(plain) else 0.0
     elif tool == "explain_health":
         fit += HINT if REASON.search(plain) else 0.0
     return fit
+
+
+@cache
+def _topics() -> dict[str, re.Pattern[str]]:
+    """The words that speak for one tool, by its name."""
+    return {tool.name: re.compile(rf"\b(?:{'|'.join(map(re.escape, tool.topics))})\b") for tool in TOOLS if tool.topics}
 
 
 def not_understood(request: Request) -> str:

@@ -40,9 +40,9 @@ EXAMPLES = Path(__file__).parent / "examples.toml"
 
 
 @cache
-def _examples() -> dict[str, tuple[str, ...]]:
-    read = tomllib.loads(EXAMPLES.read_text())
-    return {name: tuple(entry["examples"]) for name, entry in read.items()}
+def _declared() -> dict[str, dict[str, tuple[str, ...]]]:
+    read = tomllib.loads(EXAMPLES.read_text("utf-8"))
+    return {name: {key: tuple(words) for key, words in entry.items()} for name, entry in read.items()}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,12 @@ class Tool:
     @property
     def examples(self) -> tuple[str, ...]:
         """Questions that it answers; they route requests when there is no language model."""
-        return _examples()[self.name]
+        return _declared()[self.name]["examples"]
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Words that speak for this tool before others."""
+        return _declared()[self.name].get("topics", ())
 
     @property
     def drafts(self) -> bool:

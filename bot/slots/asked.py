@@ -23,7 +23,7 @@ MEASURES = {
     r"\brevenue at risk\b|\b(?:money|arr|mrr) at risk\b": "revenue_at_risk",
     r"\bat[- ]risk\b|\bunhealthy\b": "at_risk",
     r"\bchurn\w*\b|\bleave\b|\blikely\b|\bprobabilit\w+\b": "churn_probability",
-    r"\bhealth\w*\b|\bscores?\b": "health",
+    r"\bhealth\w*\b|\bscores?\b|\bsick\w*\b": "health",
     r"\barr\b|\bmrr\b|\brevenue\b|\bmoney\b|\bpay\w*\b|\bworth\b|\bvalue\b": "arr",
     r"\bhow many\b|\baccounts\b|\bcustomers\b|\bnumber\b|\bcount\b": "accounts",
 }
@@ -36,9 +36,10 @@ ROLES = {
 }
 STATES = {
     r"\brejected\b|\bcancelled\b|\bturned down\b|\bdeclined\b": "rejected",
-    r"\bfail\w*\b|\bunclear\b|\bnot (?:go|gone|went) out\b|\bbounced\b|\bcould not be sent\b": "failed",
+    r"\bcould ?n['’]?t\b|\bcould not\b|\bcan(?:no|['’]?)t\b|\bfail\w*\b|\bunclear\b|\bbounced\b|"
+    r"\bnot (?:go|gone|went) out\b": "failed",
     r"\bexpired\b|\bran out\b": "expired",
-    r"\b(?:were|was|been|have) (?:we )?sent\b|\bsent\b|\bwent out\b|\bdelivered\b|\bdid we send\b": "sent",
+    r"\bsent\b|\bgone out\b|\bwent out\b|\bdelivered\b|\bdid we send\b": "sent",
     r"\bapproved\b|\bon (?:its|their) way\b|\bin the outbox\b": "approved",
 }
 OPEN = re.compile(r"\bopen\b|\bunresolved\b|\bunsolved\b|\bpending\b|\bstill\b|\bcurrent\b")
@@ -55,8 +56,8 @@ NOTE = re.compile(
     re.I,
 )
 REMIND = re.compile(
-    r"^\W*(?:please |can you |could you |pls )*(?:remind me\b|(?:set|create|add|make) (?:me )?(?:a |an )?"
-    r"(?:new )?(?:reminder|task|to-?do|follow[- ]up)\b|reminder:)",
+    r"^\W*(?:please |can you |could you |pls )*(?:(?:remind|ping|nudge) me\b|"
+    r"(?:set|create|add|make) (?:me )?(?:a |an )?(?:new )?(?:reminder|task|to-?do|follow[- ]up)\b|reminder:)",
     re.I,
 )
 WHEN = re.compile(
@@ -67,6 +68,16 @@ WHEN = re.compile(
     r"\b(?:on |by )?\d{4}-\d{2}-\d{2}\b|\b(?:at|by) the end of (?:the|this) week\b",
     re.I,
 )
+
+
+NEXT = re.compile(
+    r"(?<=[.;!?])\s+(?:and )?(?=(?:please )?(?:remind me|ping me|note (?:for|on)|add a note|draft|show|write)\b)", re.I
+)
+
+
+def parts(text: str) -> list[str]:
+    """Split a message that asks for a note or a reminder only where the next request begins: the rest is its text."""
+    return [part.strip(" .;") for part in NEXT.split(text) if part.strip()]
 
 
 def noting(text: str) -> str | None:
@@ -133,6 +144,9 @@ def _after(text: str, request: Request) -> str:
     _, colon, tail = text.partition(":")
     if colon and tail.strip():
         return tail.strip()
+    told = re.match(r"^\W*(?:for|to|on|about|at|of)\s+.{1,60}?\s+that\s+(.+)$", text, flags=re.I)
+    if told:
+        return told.group(1).strip()
     account = next(iter(request.accounts), STAND_IN)
     bare = re.sub(rf"^\W*(?:for|to|on|about|at|of)\s+{re.escape(account)}\b", "", text, flags=re.I)
     found = re.match(r"^\W*(?:to|that|about|for)\s+(.+)$", bare.strip(), flags=re.I)

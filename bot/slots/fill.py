@@ -48,13 +48,15 @@ CANNOT_FILTER = (
 )
 FILTERED = ("find_accounts", "compare_groups", "portfolio_summary", "who_leaves", "find_opportunities")
 LEFT_OUT = re.compile(
-    r"\b(?:(?:that|who|which) (?:are|is) (?:not|no)|not in|not on|not|except(?: for)?|excluding|exclude|without|"
-    r"other than|but (?:not|no)|apart from|besides|non)\b[- ]*(?:the |any |those (?:of|in) |of |in |on )?"
+    r"\b(?:(?:that|who|which) (?:are|is) (?:not|no)|not in|not on|not|except(?: for)?|excluding|exclude|excl|without|"
+    r"minus|other than|but (?:not|no)|apart from|besides|non)\b[-. ]*(?:the |any |those (?:of|in) |of |in |on )?"
     r"((?:[\w'’-]+(?:,? (?:and|or|nor) (?:the )?|, )?){1,6})"
 )
+LEAVING = re.compile(r"\bleav(?:e|ing) (.{2,40}?) (?:out|aside)\b")
 NEW = re.compile(
     r"\bnew(?:ly signed)? (?:accounts|customers)\b|"
-    r"\b(?:started|signed|joined) (?:with us )?(?:in|since|this|within|last|during)\b"
+    r"\b(?:started|signed|joined|became (?:a )?customers?)(?: with)?(?: us)? "
+    r"(?:in|since|this|within|last|during|over)\b"
 )
 ONE_SET_OF_FIGURES = (
     "I have key figures for the whole portfolio, one segment or one CSM, not side by side: try “key figures of "
@@ -215,6 +217,7 @@ def _left_out(plain: str, lexicon: Lexicon) -> tuple[str, tuple[str, ...]]:
         found.extend(dict.fromkeys(named))
         return " " if named else match.group()
 
+    plain = LEAVING.sub(r"without \1", plain)
     rest = LEFT_OUT.sub(take, AT_RISK.sub(lambda m: m.group().replace("not", "n0t"), plain)).replace("n0t", "not")
     return rest, tuple(dict.fromkeys(found))
 

@@ -14,7 +14,8 @@ ORDINAL = re.compile(
     r"(?! (?:\d|week|month|quarter|year|call|time|few|meeting|two|three|four|five|ten|customers|accounts))"
 )
 PRONOUN = re.compile(
-    r"\b(?:it|its|they|their|them|theirs|(?:that|this|the same|the) (?:account|customer|one|company))\b"
+    r"\b(?:it|its|they|their|them|theirs|(?:that|this|the same|the) (?:account|customer|one|company))\b|"
+    r"(?<!is )(?<!are )(?<!was )(?<!were )\bthere\b(?= over| since| in| last|\?|$)"
 )
 BARE = re.compile(r"^\W*(?:and )?(?:but )?(?:why|how come|explain|draft|why so|reasons?|details?|more|summary)\W*$")
 

@@ -111,7 +111,7 @@ STOP = _each(
     "year years renewal renewals renew renews renewing plan arr need needs needed want let"
 )
 MORE_KNOWN = _each(
-    "call calls meeting note mail outreach champion reminder payment apology ticket tickets escalated adoption "
+    "call calls close meeting note mail outreach champion reminder payment apology ticket tickets escalated adoption "
     "thank thanks welcome check catch reach going doing changed change details detail summary overview info owner "
     "owned owns date pays paying price seats know knows before after between under over above below next last first "
     "second third fourth fifth top worst best lowest highest biggest largest smallest compare quick quickly minutes "
