@@ -48,9 +48,9 @@ CANNOT_FILTER = (
 )
 FILTERED = ("find_accounts", "compare_groups", "portfolio_summary", "who_leaves", "find_opportunities")
 LEFT_OUT = re.compile(
-    r"\b(?:(?:that|who|which) (?:are|is) (?:not|no)|not in|not on|not|except(?: for)?|excluding|exclude|excl|without|"
-    r"minus|other than|but (?:not|no)|apart from|besides|non)\b[-. ]*(?:the |any |those (?:of|in) |of |in |on )?"
-    r"((?:[\w'’-]+(?:,? (?:and|or|nor) (?:the )?|, )?){1,6})"
+    r"\b(?:(?:that|who|which) (?:are|is) (?:not|no)|aren['’]?t|isn['’]?t|not (?:owned by|from|in|on)|not|without|minus|"
+    r"except(?: for)?|excluding|exclude|excl|other than|but (?:not|no)|apart from|besides|non)\b[-. ]*"
+    r"(?:the |any |those (?:of|in) |of |in |on )?((?:[\w'’-]+(?:,? (?:and|or|nor) (?:the )?|, )?){1,6})"
 )
 LEAVING = re.compile(r"\bleav(?:e|ing) (.{2,40}?) (?:out|aside)\b")
 NEW = re.compile(
@@ -213,7 +213,7 @@ def _left_out(plain: str, lexicon: Lexicon) -> tuple[str, tuple[str, ...]]:
                  if re.search(pattern, words)]  # fmt: skip
         named += [plan for plan in lexicon.plans if re.search(rf"\b{re.escape(plan.lower())}\b", words)]
         people = [name for name in lexicon.people for part in fold(name).split() if re.search(rf"\b{part}\b", words)]
-        named += [] if named else people
+        named += people
         found.extend(dict.fromkeys(named))
         return " " if named else match.group()
 

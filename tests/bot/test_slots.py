@@ -8,6 +8,7 @@ import pytest
 from bot.offline import clauses, plan_calls, understand
 from bot.slots import CannotTellError, Lexicon, fill, mentions
 from bot.slots.amounts import bounds, limit, renewal_days
+from bot.slots.times import day_ahead, days_back
 from bot.slots.words import put_right
 from tests.bot.portfolio import ACCOUNTS, PEOPLE, PLANS, TODAY, context
 from tools.accounts import account_brief
@@ -98,10 +99,48 @@ def test_how_many_are_asked_for(text: str, count: int | None) -> None:
     assert limit(text) == count
 
 
-@pytest.mark.parametrize("text", ["accounts that are not enterprise", "everyone except smb", "all but no trials"])
-def test_leaving_accounts_out_is_refused_rather_than_ignored(text: str) -> None:
-    with pytest.raises(CannotTellError, match="I cannot leave accounts out yet"):
+@pytest.mark.parametrize(("text", "without"), [
+    ("accounts that are not enterprise", ["enterprise"]), ("everyone except smb", ["smb"]),
+    ("top 5 by arr excl. enterprise", ["enterprise"]), ("at-risk accounts not in healthcare", ["healthcare"]),
+    ("all accounts, leave consumer out", ["consumer"]), ("accounts without smb and mid-market", ["smb", "mid_market"]),
+])  # fmt: skip
+def test_what_is_left_out_is_no_filter(text: str, without: list[str]) -> None:
+    found = filters(text)
+    assert found["without"] == without
+    assert "segment" not in found
+
+
+@pytest.mark.parametrize("text", ["all but no trials", "accounts without a champion"])
+def test_leaving_out_what_is_not_understood_is_refused_rather_than_ignored(text: str) -> None:
+    with pytest.raises(CannotTellError, match="I do not know what to leave out"):
         filters(text)
+
+
+WEDNESDAY = date(2026, 11, 18)
+
+
+@pytest.mark.parametrize(("text", "days"), [
+    ("what changed since monday", 2), ("since yesterday", 1), ("in the last 30 days", 30), ("last week", 7),
+    ("the past three months", 90), ("two weeks ago", 14), ("this month", 17), ("since october", 48),
+    ("since 1 november", 17), ("since 2026-11-10", 8), ("since wednesday", 7), ("this year", 321), ("whatever", None),
+])  # fmt: skip
+def test_how_far_back_a_sentence_looks(text: str, days: int | None) -> None:
+    assert days_back(text, WEDNESDAY) == days
+
+
+@pytest.mark.parametrize(("text", "day"), [
+    ("tomorrow", date(2026, 11, 19)), ("on friday", date(2026, 11, 20)), ("on wednesday", date(2026, 11, 25)),
+    ("next week", date(2026, 11, 23)), ("in 3 days", date(2026, 11, 21)), ("on 5 january", date(2027, 1, 5)),
+    ("the day after tomorrow", date(2026, 11, 20)), ("next month", date(2026, 12, 1)), ("some day", None),
+])  # fmt: skip
+def test_the_day_that_a_reminder_is_for(text: str, day: date | None) -> None:
+    assert day_ahead(text, WEDNESDAY) == day
+
+
+@pytest.mark.parametrize("text", ["what changed since 31 february", "since 2026-13-01", "since 2099-01-01"])
+def test_a_day_that_does_not_exist_or_has_not_come_is_named(text: str) -> None:
+    with pytest.raises(CannotTellError, match=r"is no day of the calendar|has not come yet"):
+        days_back(text, WEDNESDAY)
 
 
 def test_not_healthy_means_at_risk() -> None:
