@@ -141,10 +141,10 @@ def tell_owner(tend: Tend, ctx: Context, email: str | None, key: str, text: str,
 
 
 def expire_drafts(tend: Tend, ctx: Context) -> dict[str, Any]:
-    expired = approvals.expire_drafts(ctx)
-    for card in expired:
+    expired, woken = approvals.expire_drafts(ctx), approvals.wake_snoozed(ctx)
+    for card in (*expired, *woken):
         tend.refresh_cards(ctx, card.id)
-    return {"expired": len(expired)}
+    return {"expired": len(expired), "woken": len(woken)}
 
 
 JOBS = (

@@ -4,7 +4,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import and_, or_, update
 from sqlmodel import Session, col, select
 
 from storage.database import changed_one
@@ -52,7 +52,7 @@ def approve(ctx: Context, draft_id: int, seen_hash: str) -> DraftCard:
     with ctx.session() as session:
         draft = _load(session, draft_id)
         _may_approve(ctx, draft)
-        _check_text(draft.subject, draft.body)
+        check_text(draft.subject, draft.body)
         if stale := changed_facts(ctx, session, draft):
             raise StaleError(f"The facts behind it have changed: {'; '.join(stale)}. Refresh the draft, or edit it.")
         _decide(ctx, session, draft, seen_hash, DraftState.APPROVED, None)
@@ -79,6 +79,28 @@ def _may_approve(ctx: Context, draft: Draft) -> None:
         )
 
 
+def waiting_for(ctx: Context) -> list[int]:
+    """Return the ids of open drafts that the actor can decide, the oldest first: their own and those handed to them."""
+    ctx.require(Role.CSM)
+    unhanded = and_(col(Draft.handed_to).is_(None), col(Draft.sender) == ctx.actor.email)
+    mine = or_(col(Draft.handed_to) == ctx.actor.email, unhanded)
+    with ctx.session() as session:
+        found = session.exec(
+            select(Draft)
+            .where(Draft.state == DraftState.DRAFTED, col(Draft.expires_at) > ctx.now(), mine)
+            .order_by(col(Draft.id))
+        ).all()
+        return [draft.id or 0 for draft in found if _is_allowed(ctx, draft)]
+
+
+def _is_allowed(ctx: Context, draft: Draft) -> bool:
+    try:
+        _may_approve(ctx, draft)
+    except NotAllowedError:
+        return False
+    return True
+
+
 def undo(ctx: Context, draft_id: int) -> DraftCard:
     """Take back an approval while the message has not left; the draft is open again, its text as it was.
 
@@ -96,6 +118,7 @@ def undo(ctx: Context, draft_id: int) -> DraftCard:
         session.delete(waiting)
         _note_decision(ctx, session, draft_id, "undone", draft.content_hash, None)
         _record(ctx, session, draft_id, "undo", {"state": DraftState.APPROVED}, {"state": DraftState.DRAFTED})
+        session.expire(draft)
         session.commit()
         return draft_card(session, _load(session, draft_id))
 
@@ -194,7 +217,7 @@ def edit(ctx: Context, draft_id: int, seen_hash: str, subject: str, body: str) -
     """Replace the text of an open draft; approvals of the earlier text are void."""
     ctx.require(Role.CSM)
     subject, body = subject.strip(), body.strip()
-    _check_text(subject, body)
+    check_text(subject, body)
     with ctx.session() as session:
         draft = _load(session, draft_id)
         fresh = content_hash(draft.channel, draft.recipient, draft.sender, subject, body)
@@ -286,7 +309,12 @@ def _how_it_stands(draft: Draft, seen_hash: str, now: datetime) -> str:
     return "Somebody was a moment faster; here is how it stands."
 
 
-def _check_text(subject: str, body: str) -> None:
+def check_text(subject: str, body: str) -> None:
+    """Refuse a text that cannot go out.
+
+    Raises:
+        UserError: empty, too long, with a line break in the subject, or with a placeholder left.
+    """
     if not subject or not body:
         raise UserError("Subject and text must not be empty.")
     if "\n" in subject or "\r" in subject:

@@ -1,5 +1,6 @@
 """What waits for a decision or was decided: drafts by state, and the digests of channels."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlmodel import col, func, select
@@ -24,9 +25,16 @@ MOST_ROWS = 30
 SOURCE = "draft"
 
 
+@dataclass(frozen=True)
+class DraftList(Listing):
+    """Drafts of one state."""
+
+    state: State = "waiting"
+
+
 def list_drafts(
     ctx: Context, state: State = "waiting", owner: str | None = None, account: str | None = None
-) -> Listing:
+) -> DraftList:
     """List drafts: those that wait for an approval, or were approved, sent, rejected, or could not be sent.
 
     Args:
@@ -61,7 +69,8 @@ def list_drafts(
     head = ("Account", "Subject", "Purpose", "Since" if state == "waiting" else "On", "")
     ids = tuple(dict.fromkeys(draft.account_id for draft, _, _ in rows))
     text = f"{_counted(total, state)}{whose}."
-    return Listing(text, tuple(sheet), ids, f"Drafts {state}", head, tuple(shown), total)
+    caption = f"Drafts {state}"
+    return DraftList(text, tuple(sheet), ids, caption, head, tuple(shown), total, state=state)
 
 
 def _counted(total: int, state: State) -> str:

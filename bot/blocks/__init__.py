@@ -18,7 +18,7 @@ from bot.blocks.expansion import (
 )
 from bot.blocks.journeys import bottlenecks, journey_card, stage_list
 from bot.blocks.knowledge import passages
-from bot.blocks.listing import changes, listing, usage_card
+from bot.blocks.listing import changes, draft_list, listing, usage_card
 from bot.blocks.parts import Block, escape, section
 from bot.blocks.plays import account_plays, next_best, outcomes, play_list, task_list
 from tools.account_usage import UsageCard
@@ -43,6 +43,7 @@ from tools.stages import Bottlenecks, StageList
 from tools.tasks import TaskList
 from tools.trials import TrialReport
 from tools.value import ValueCard, ValueReport
+from tools.waiting import DraftList
 
 _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
     AccountList: account_list,
@@ -71,6 +72,7 @@ _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
     DigestCard: digest_blocks,
     Changes: changes,
     UsageCard: usage_card,  # before the table that it is
+    DraftList: draft_list,
     Listing: listing,
 }
 

@@ -1,11 +1,15 @@
 """A draft for review as blocks, and its modals."""
 
+import difflib
 import json
 
-from bot.blocks.parts import Block, actions, button, context, escape, fit, section
+from bot.blocks.parts import Block, actions, button, context, escape, field, fit, option, section, shorten
 from storage.models import DraftState
 from tools.drafts import DraftCard
-from tools.facts import day, shown
+from tools.facts import day, plural, shown
+
+SNOOZES = (1, 3, 7)  # days
+MOST_REVIEWED = 100  # in a row: more would not fit into a modal's memory
 
 
 def draft_blocks(card: DraftCard) -> list[Block]:
@@ -24,16 +28,101 @@ def draft_blocks(card: DraftCard) -> list[Block]:
 
 def _decision(card: DraftCard) -> list[Block]:
     if card.state not in (DraftState.DRAFTED, DraftState.SNOOZED):
-        return [context(STATES[card.state] + (f" · {escape(card.note)}" if card.note else ""))]
+        return _decided(card)
     value = {"draft": card.id, "hash": card.content_hash}
     return [
         actions(
             button("Approve and send", "approve_draft", value, "primary"),
             button("Edit", "edit_draft", value),
             button("Reject", "reject_draft", value, "danger"),
+            _later(card),
         ),
-        context(f"Nothing is sent before you approve. Expires {day(card.expires_at.date())}.", _who_approves(card)),
+        context(
+            f"Nothing is sent before you approve. Expires {day(card.expires_at.date())}.",
+            _who_approves(card),
+            f":zzz: rests until {day(card.snoozed_until.date())}" if card.snoozed_until else "",
+            f"handed to {escape(card.handed_to)}" if card.handed_to else "",
+            "" if card.language.startswith("en") else f":warning: the contact's language is {escape(card.language)}",
+        ),
     ]
+
+
+def _decided(card: DraftCard) -> list[Block]:
+    """How it stands; and, for a moment, a way back."""
+    said = context(STATES[card.state] + (f" · {escape(card.note)}" if card.note else ""))
+    return [said, actions(button("Undo", "undo_approval", {"draft": card.id}))] if card.undo_until else [said]
+
+
+def _later(card: DraftCard) -> Block:
+    """What else can be done with an open draft, behind three dots."""
+    choices = [(f"Snooze for {plural(days, 'day')}", {"do": "snooze", "days": days}) for days in SNOOZES]
+    choices += [("Hand over…", {"do": "hand_over"}), ("Write anew from today's facts", {"do": "refresh"})]
+    options = [
+        option(label, json.dumps({**what, "draft": card.id, "hash": card.content_hash}, separators=(",", ":")))
+        for label, what in choices
+    ]
+    return {"type": "overflow", "action_id": "draft_more", "options": options}
+
+
+def hand_over_view(card: DraftCard) -> Block:
+    """The modal that gives a draft to a colleague."""
+    blocks = [
+        section(f"“{escape(card.subject)}” to {escape(card.contact)} at {escape(card.account)}"),
+        field("colleague", "Who decides it?", {"type": "users_select", "action_id": "colleague"}),
+    ]
+    return _modal("hand_over_draft", "Hand over the draft", "Hand over", card, blocks)
+
+
+def diff_view(card: DraftCard, subject: str, body: str) -> Block:
+    """The modal that shows an edit before it is kept: what goes out, and what changed."""
+    changed = _diff(f"{card.subject}\n\n{card.body}", f"{subject}\n\n{body}")
+    view = _modal(
+        "keep_edit",
+        "Keep this text?",
+        "Keep",
+        card,
+        [
+            section(f"*To {escape(card.contact)}, {escape(card.recipient)}*\n*{escape(subject)}*"),
+            *(section(_quote(part)) for part in _pieces(body, 2500)),
+            section(f"*What changed*\n{shorten(changed, 2900)}" if changed else "Nothing changed."),
+            context("Keeping it voids earlier approvals; it still has to be approved."),
+        ],
+    )
+    about = {"draft": card.id, "hash": card.content_hash, "subject": subject, "body": body}
+    return {**view, "private_metadata": json.dumps(about, ensure_ascii=False)}
+
+
+def _diff(before: str, after: str) -> str:
+    """Lines that went out, struck through, and lines that came in."""
+    lines = difflib.ndiff(before.splitlines(), after.splitlines())
+    told = [(line[:1], escape(line[2:].strip())) for line in lines if line[:1] in "+-" and line[2:].strip()]
+    return "\n".join(f"~{words}~" if sign == "-" else f":heavy_plus_sign: {words}" for sign, words in told)
+
+
+def review_view(card: DraftCard, left: list[int], done: int) -> Block:
+    """One draft of several to be decided one after the other: each text is seen before it is approved."""
+    choice = {
+        "type": "radio_buttons",
+        "action_id": "decision",
+        "options": [option("Approve and send", "approve"), option("Leave it open", "skip"), option("Reject", "reject")],
+        "initial_option": option("Leave it open", "skip"),
+    }
+    view = _modal(
+        "review_draft",
+        f"Review {done + 1} of {done + 1 + len(left)}",
+        "Next" if left else "Done",
+        card,
+        [
+            section(f"*{escape(card.account)}* · to {escape(card.contact)} ({escape(card.contact_role)})"),
+            section(f"*{escape(card.subject)}*"),
+            *(section(_quote(part)) for part in _pieces(card.body, 2500)[:8]),
+            context(f"Facts used: {escape('; '.join(f'{f.measure} {shown(f)}' for f in card.facts))}"),
+            field("decision", "What do you want to do?", choice),
+            _input("reason", "Why, if you reject it", "", 1000, False) | {"optional": True},
+        ],
+    )
+    about = {"draft": card.id, "hash": card.content_hash, "left": left[:MOST_REVIEWED], "done": done}
+    return {**view, "private_metadata": json.dumps(about)}
 
 
 def _who_approves(card: DraftCard) -> str:

@@ -6,6 +6,7 @@ from tools.account_rows import AccountRow
 from tools.account_usage import UsageCard
 from tools.changes import Changes
 from tools.facts import Listing, day
+from tools.waiting import DraftList
 
 PAGE = 10
 NAMED = 3
@@ -19,6 +20,14 @@ def listing(found: Listing) -> list[Block]:
     notes = " · ".join(part for part in (more, found.note) if part)
     blocks = [table(found.caption, list(found.head), [list(row) for row in found.rows], PAGE)]
     return [*blocks, context(escape(notes))] if notes else blocks
+
+
+def draft_list(found: DraftList) -> list[Block]:
+    """Draw drafts; those that wait can be decided one after the other."""
+    blocks = listing(found)
+    if found.state != "waiting" or not found.rows:
+        return blocks
+    return [*blocks, actions(button("Review mine one by one", "review_drafts", {}, "primary"))]
 
 
 def usage_card(card: UsageCard) -> list[Block]:

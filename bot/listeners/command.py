@@ -13,6 +13,7 @@ from bot.blocks.parts import escape, section
 from bot.listeners import honesty, people
 from bot.listeners.chat import PROMPTS, plain_question
 from bot.listeners.common import person, say_only_to
+from bot.listeners.drafts import open_review
 from bot.listeners.feedback import post_report
 from bot.runtime import Tend
 from bot.work import Item
@@ -25,6 +26,7 @@ from tools.model_card import model_card
 HELP = """*What you can type*
 • `/tend <question>`: ask about accounts, for example `/tend which accounts renew next month?`
 • `/tend health <account>` · `/tend draft <account>`
+• `/tend review`: decide the drafts that wait for you, one after the other
 • `/tend digest here [hour]`: the at-risk digest here every day (default 8) · `/tend digest off` · `/tend digest now`
 • `/tend churn <account>`: how likely it is to leave, why, and what would change it
 • `/tend grow [account]`: where accounts could grow, or how one could · `/tend offer <account>`: draft the offer
@@ -45,7 +47,7 @@ def register(app: App) -> None:
     app.command("/tend")(on_command)
 
 
-def on_command(ack: Any, command: dict[str, Any], context: Any) -> Any:
+def on_command(ack: Any, command: dict[str, Any], context: Any, client: Any) -> Any:
     """Store the command, then answer; everything else happens in the worker."""
     tend: Tend = context["tend"]
     text = (command.get("text") or "").strip()
@@ -55,6 +57,8 @@ def on_command(ack: Any, command: dict[str, Any], context: Any) -> Any:
             text=HELP,
             blocks=[section(HELP), *suggestions("Or press one:", PROMPTS[:3])],
         )
+    if text.lower() == "review":
+        return _review(ack, command, tend, client)
     payload = {
         "team": command["team_id"],
         "user": command["user_id"],
@@ -64,6 +68,17 @@ def on_command(ack: Any, command: dict[str, Any], context: Any) -> Any:
         "thread_ts": None,
     }
     tend.queue.put(tend.workspace_of(command["team_id"]), "command", f"cmd:{command['trigger_id']}", payload)
+    return ack()
+
+
+def _review(ack: Any, command: dict[str, Any], tend: Tend, client: Any) -> Any:
+    """Open the review at once: a modal can only be opened within three seconds."""
+    ctx = tend.context(tend.workspace_of(command["team_id"]))
+    try:
+        actor = tend.actor(ctx, command["user_id"], command["team_id"])
+        open_review(tend, ctx.acting(actor), client, command["trigger_id"])
+    except UserError as error:
+        return ack(response_type="ephemeral", text=str(error))
     return ack()
 
 

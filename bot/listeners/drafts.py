@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from slack_bolt import App
 
-from bot.blocks.drafts import draft_blocks, edit_view, reject_view
+from bot.blocks.drafts import diff_view, draft_blocks, edit_view, hand_over_view, reject_view, review_view
 from bot.cards import post_draft
 from bot.listeners.accounts import account_key, direct_messages
 from bot.listeners.common import origin, person, pressed, put_press, say_only_to, submitting
@@ -18,7 +19,7 @@ from tools.context import Context
 from tools.drafts import DraftCard, draft_outreach
 from tools.errors import UserError
 
-LONGEST_IN_MODAL = 3000
+LONGEST_IN_MODAL, LONGEST_METADATA = 3000, 3000
 
 
 def register(app: App) -> None:
@@ -26,7 +27,13 @@ def register(app: App) -> None:
     app.action("approve_draft")(on_approve)
     app.action("edit_draft")(on_edit)
     app.action("reject_draft")(on_reject)
+    app.action("undo_approval")(on_undo)
+    app.action("draft_more")(on_more)
+    app.action("review_drafts")(on_review)
     app.view("edit_draft")(on_edited)
+    app.view("keep_edit")(on_kept)
+    app.view("hand_over_draft")(on_handed_over)
+    app.view("review_draft")(on_reviewed)
     app.view("reject_draft")(on_rejected)
 
 
@@ -43,6 +50,55 @@ def on_approve(ack: Any, body: dict[str, Any], context: Any) -> Any:
         tend.refresh_cards(acting, value["draft"])
         tend.delivery.wake()
     return ack()
+
+
+def on_undo(ack: Any, body: dict[str, Any], context: Any) -> Any:
+    """Take an approval back at once: a moment later the message may be gone."""
+    tend: Tend = context["tend"]
+    with _pressed_on_card(body, context) as (acting, value):
+        approvals.undo(acting, value["draft"])
+        tend.refresh_cards(acting, value["draft"])
+    return ack()
+
+
+def on_more(ack: Any, body: dict[str, Any], context: Any, client: Any) -> Any:
+    """Snooze, hand over or write anew, from the three dots of a card."""
+    tend: Tend = context["tend"]
+    with _pressed_on_card(body, context) as (acting, value):
+        if value["do"] == "hand_over":
+            card = approvals.get_open_draft(acting, value["draft"])
+            client.views_open(trigger_id=body["trigger_id"], view=hand_over_view(card))
+        elif value["do"] == "snooze":
+            approvals.snooze(acting, value["draft"], value["hash"], value["days"])
+        else:
+            approvals.refresh_draft(acting, value["draft"], value["hash"])
+        tend.refresh_cards(acting, value["draft"])
+    return ack()
+
+
+def on_review(ack: Any, body: dict[str, Any], context: Any, client: Any) -> Any:
+    """Open the first of several drafts that are decided one after the other."""
+    tend: Tend = context["tend"]
+    where = origin(body)
+    ctx = tend.context(tend.workspace_of(where["team"]))
+    try:
+        open_review(tend, ctx.acting(tend.actor(ctx, where["user"], where["team"])), client, body["trigger_id"])
+    except UserError as error:
+        tend.queue.put(ctx.workspace_id, "tell", pressed(body)[1], {**where, "text": str(error)})
+    return ack()
+
+
+def open_review(tend: Tend, ctx: Context, client: Any, trigger_id: str) -> None:
+    """Open the modal in which a person decides the drafts that wait for them.
+
+    Raises:
+        UserError: nothing waits.
+    """
+    waiting = approvals.waiting_for(ctx)
+    if not waiting:
+        raise UserError("No draft waits for you. Ask for one, for example “draft outreach to …”.")
+    card = approvals.get_open_draft(ctx, waiting[0])
+    client.views_open(trigger_id=trigger_id, view=review_view(card, waiting[1:], 0))
 
 
 @contextmanager
@@ -80,15 +136,75 @@ def _open(ack: Any, body: dict[str, Any], context: Any, client: Any, view: Any) 
 
 
 def on_edited(ack: Any, body: dict[str, Any], view: dict[str, Any], context: Any) -> Any:
-    """Save the edited text; a mistake is shown beside the field."""
+    """Show the edited text with what changed, before it is kept; a mistake is shown beside the field."""
     values = view["state"]["values"]
-    subject = values["subject"]["subject"]["value"] or ""
-    text = values["body"]["body"]["value"] or ""
+    subject = (values["subject"]["subject"]["value"] or "").strip()
+    text = (values["body"]["body"]["value"] or "").strip()
+    tend, ctx, team = submitting(context, body)
+    about = json.loads(view["private_metadata"])
+    try:
+        approvals.check_text(subject, text)
+        card = approvals.get_open_draft(ctx.acting(tend.actor(ctx, body["user"]["id"], team)), about["draft"])
+        shown = diff_view(replace(card, content_hash=about["hash"]), subject, text)
+    except UserError as error:
+        tend.refresh_cards(ctx, about["draft"])
+        return ack(response_action="errors", errors={"body": str(error)})
+    if len(shown["private_metadata"]) > LONGEST_METADATA:  # too long to be remembered by a modal: kept at once
+        return _submitted(ack, body, view, context, _edit(subject, text), "body")
+    return ack(response_action="update", view=shown)
 
-    def change(ctx: Context, draft: int, seen: str) -> DraftCard:
-        return approvals.edit(ctx, draft, seen, subject, text)
 
-    return _submitted(ack, body, view, context, change, "body")
+def on_kept(ack: Any, body: dict[str, Any], view: dict[str, Any], context: Any) -> Any:
+    """Keep the text that was shown."""
+    about = json.loads(view["private_metadata"])
+    return _submitted(ack, body, view, context, _edit(about["subject"], about["body"]), None)
+
+
+def _edit(subject: str, text: str) -> Any:
+    return lambda ctx, draft, seen: approvals.edit(ctx, draft, seen, subject, text)
+
+
+def on_handed_over(ack: Any, body: dict[str, Any], view: dict[str, Any], context: Any) -> Any:
+    """Give the draft to the chosen colleague and show it to them."""
+    user = view["state"]["values"]["colleague"]["colleague"]["selected_user"] or ""
+    tend, ctx, team = submitting(context, body)
+
+    def change(acting: Context, draft: int, seen: str) -> DraftCard:
+        colleague = tend.actor(acting, user, team)
+        card = approvals.hand_over(acting, draft, seen, colleague.email)
+        where = {"team": team, "user": user, "draft": draft}
+        tend.queue.put(ctx.workspace_id, "show_draft", f"handed:{draft}:{seen[:16]}:{user}", where)
+        return card
+
+    return _submitted(ack, body, view, context, change, "colleague")
+
+
+def on_reviewed(ack: Any, body: dict[str, Any], view: dict[str, Any], context: Any) -> Any:
+    """Decide one draft of a review and show the next; what was decided elsewhere meanwhile is passed over."""
+    tend, ctx, team = submitting(context, body)
+    about, values = json.loads(view["private_metadata"]), view["state"]["values"]
+    acting = ctx.acting(tend.actor(ctx, body["user"]["id"], team))
+    chosen = (values["decision"]["decision"]["selected_option"] or {}).get("value")
+    try:
+        if chosen == "approve":
+            approvals.approve(acting, about["draft"], about["hash"])
+            tend.delivery.wake()
+        elif chosen == "reject":
+            approvals.reject(acting, about["draft"], about["hash"], values["reason"]["reason"]["value"] or "")
+    except UserError as error:
+        return ack(response_action="errors", errors={"decision": str(error)})
+    tend.refresh_cards(ctx, about["draft"])
+    return _next_review(ack, acting, about["left"], about["done"] + 1)
+
+
+def _next_review(ack: Any, ctx: Context, left: list[int], done: int) -> Any:
+    for place, draft in enumerate(left):
+        try:
+            card = approvals.get_open_draft(ctx, draft)
+        except UserError:  # decided or expired in the meantime
+            continue
+        return ack(response_action="update", view=review_view(card, left[place + 1 :], done))
+    return ack()
 
 
 def on_rejected(ack: Any, body: dict[str, Any], view: dict[str, Any], context: Any) -> Any:
@@ -100,13 +216,19 @@ def on_rejected(ack: Any, body: dict[str, Any], view: dict[str, Any], context: A
     return _submitted(ack, body, view, context, change, "reason")
 
 
-def _submitted(ack: Any, body: dict[str, Any], view: dict[str, Any], context: Any, change: Any, field: str) -> Any:
+def _submitted(
+    ack: Any, body: dict[str, Any], view: dict[str, Any], context: Any, change: Any, field: str | None
+) -> Any:
     tend, ctx, team = submitting(context, body)
     about = json.loads(view["private_metadata"])
     try:
         change(ctx.acting(tend.actor(ctx, body["user"]["id"], team)), about["draft"], about["hash"])
     except UserError as error:
         tend.refresh_cards(ctx, about["draft"])
+        if field is None:  # there is no field to say it beside
+            where = {"team": team, "user": body["user"]["id"], "text": str(error), "channel": None}
+            tend.queue.put(ctx.workspace_id, "tell", f"tell:{view['id']}", where)
+            return ack()
         return ack(response_action="errors", errors={field: str(error)})
     tend.refresh_cards(ctx, about["draft"])
     return ack()

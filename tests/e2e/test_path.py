@@ -100,6 +100,9 @@ def test_a_draft_is_edited_approved_and_delivered_exactly_once(demo: Demo) -> No
     modal = eventually(lambda: demo.workspace.modal(DANA))
     text = "Hi, one line of my own about your escalated ticket.\n\nDana"
     demo.workspace.submit(DANA, modal["id"], {"subject": {"subject": "In my own words"}, "body": {"body": text}})
+    changed = eventually(lambda: demo.workspace.modal(DANA))
+    assert "What changed" in str(changed["blocks"])
+    demo.workspace.submit(DANA, changed["id"], {})
     edited = eventually(lambda: [m for m in answers(demo, channel, card["thread_ts"]) if "In my own words" in str(m)])[
         0
     ]
@@ -122,6 +125,7 @@ def test_an_old_card_cannot_approve_a_text_that_was_edited(demo: Demo) -> None:
     modal = eventually(lambda: demo.workspace.modal(DANA))
     demo.workspace.fail_next("chat.update", "internal_error", times=20)  # so the old card stays pressable
     demo.workspace.submit(DANA, modal["id"], {"subject": {"subject": "New"}, "body": {"body": "New text"}})
+    demo.workspace.submit(DANA, eventually(lambda: demo.workspace.modal(DANA))["id"], {})
     demo.workspace.click(DANA, channel, card["ts"], "approve_draft", old)
     told = eventually(lambda: [m for m in answers(demo, channel, viewer=DANA) if "edited since" in str(m)])
     assert told
