@@ -19,7 +19,7 @@ from bot.runtime import Tend
 from scoring.mentions import load_mentions
 from storage.database import changed_one, insert_new
 from storage.models import DigestSubscription, Draft, DraftState, JobPeriod, User, WorkState
-from tools import approvals, digests, growth_model, knowledge, plays, reading, refresh, training, trials
+from tools import approvals, digests, draft_care, growth_model, knowledge, plays, reading, refresh, training, trials
 from tools.context import Context
 
 log = structlog.get_logger()
@@ -141,7 +141,7 @@ def tell_owner(tend: Tend, ctx: Context, email: str | None, key: str, text: str,
 
 
 def expire_drafts(tend: Tend, ctx: Context) -> dict[str, Any]:
-    expired, woken = approvals.expire_drafts(ctx), approvals.wake_snoozed(ctx)
+    expired, woken = draft_care.expire_drafts(ctx), draft_care.wake_snoozed(ctx)
     for card in (*expired, *woken):
         tend.refresh_cards(ctx, card.id)
     return {"expired": len(expired), "woken": len(woken)}

@@ -14,7 +14,7 @@ from bot.listeners.accounts import account_key, direct_messages
 from bot.listeners.common import origin, person, pressed, put_press, say_only_to, submitting
 from bot.runtime import Tend
 from bot.work import Item
-from tools import approvals
+from tools import approvals, draft_care
 from tools.context import Context
 from tools.drafts import DraftCard, draft_outreach
 from tools.errors import UserError
@@ -69,9 +69,9 @@ def on_more(ack: Any, body: dict[str, Any], context: Any, client: Any) -> Any:
             card = approvals.get_open_draft(acting, value["draft"])
             client.views_open(trigger_id=body["trigger_id"], view=hand_over_view(card))
         elif value["do"] == "snooze":
-            approvals.snooze(acting, value["draft"], value["hash"], value["days"])
+            draft_care.snooze(acting, value["draft"], value["hash"], value["days"])
         else:
-            approvals.refresh_draft(acting, value["draft"], value["hash"])
+            draft_care.refresh_draft(acting, value["draft"], value["hash"])
         tend.refresh_cards(acting, value["draft"])
     return ack()
 
@@ -94,7 +94,7 @@ def open_review(tend: Tend, ctx: Context, client: Any, trigger_id: str) -> None:
     Raises:
         UserError: nothing waits.
     """
-    waiting = approvals.waiting_for(ctx)
+    waiting = draft_care.waiting_for(ctx)
     if not waiting:
         raise UserError("No draft waits for you. Ask for one, for example “draft outreach to …”.")
     card = approvals.get_open_draft(ctx, waiting[0])
@@ -171,7 +171,7 @@ def on_handed_over(ack: Any, body: dict[str, Any], view: dict[str, Any], context
 
     def change(acting: Context, draft: int, seen: str) -> DraftCard:
         colleague = tend.actor(acting, user, team)
-        card = approvals.hand_over(acting, draft, seen, colleague.email)
+        card = draft_care.hand_over(acting, draft, seen, colleague.email)
         where = {"team": team, "user": user, "draft": draft}
         tend.queue.put(ctx.workspace_id, "show_draft", f"handed:{draft}:{seen[:16]}:{user}", where)
         return card

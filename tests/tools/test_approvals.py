@@ -21,7 +21,7 @@ from storage.database import Database
 from storage.models import Approval, Audit, Contact, Draft, DraftState, Outbox, Role
 from storage.usage import UsageStore
 from tests.tools.portfolio import DANA, MORGAN, NOW, OPEN_RULES, context
-from tools import approvals, outbox
+from tools import approvals, draft_care, outbox
 from tools.context import Actor, Context
 from tools.drafts import EXPIRES_AFTER, DraftCard, content_hash, draft_outreach
 from tools.errors import NotAllowedError, StaleError, UserError
@@ -120,8 +120,8 @@ def test_an_expired_draft_cannot_be_approved_even_before_it_is_tidied_away(
     clock.now += EXPIRES_AFTER
     with pytest.raises(StaleError, match="expired"):
         approvals.approve(ctx, card.id, card.content_hash)
-    assert [expired.id for expired in approvals.expire_drafts(ctx)] == [card.id]
-    assert approvals.expire_drafts(ctx) == []
+    assert [expired.id for expired in draft_care.expire_drafts(ctx)] == [card.id]
+    assert draft_care.expire_drafts(ctx) == []
     assert state(ctx, card.id) == DraftState.EXPIRED
 
 
@@ -379,7 +379,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def expire(self) -> None:
         late = {d for d, s in self.state.items() if s == OPEN and self.expires[d] <= self.now}
-        assert {card.id for card in approvals.expire_drafts(self.ctx)} == late
+        assert {card.id for card in draft_care.expire_drafts(self.ctx)} == late
         self.state |= dict.fromkeys(late, DraftState.EXPIRED)
 
     @rule()

@@ -13,7 +13,7 @@ from storage.models import Approval, Audit, Draft, DraftState, Outbox, Role, Sco
 from tests.conftest import Stepped
 from tests.tools import portfolio
 from tests.tools.portfolio import MORGAN, OPEN_RULES, TODAY
-from tools import approvals, outbox
+from tools import approvals, draft_care, outbox
 from tools.context import Context
 from tools.drafts import EXPIRES_AFTER, DraftCard, draft_outreach
 from tools.errors import NotAllowedError, StaleError, UserError
@@ -71,15 +71,15 @@ def test_a_message_that_was_tried_once_cannot_be_taken_back(ctx: Context, card: 
 
 
 def test_a_draft_rests_and_comes_back_by_itself(ctx: Context, card: DraftCard, clock: Stepped) -> None:
-    resting = approvals.snooze(ctx, card.id, card.content_hash, 3)
+    resting = draft_care.snooze(ctx, card.id, card.content_hash, 3)
     assert (resting.state, resting.expires_at) == (DraftState.SNOOZED, clock.now + timedelta(days=3) + EXPIRES_AFTER)
-    assert approvals.wake_snoozed(ctx) == []
+    assert draft_care.wake_snoozed(ctx) == []
     clock.now += timedelta(days=3)
-    assert [woken.state for woken in approvals.wake_snoozed(ctx)] == [DraftState.DRAFTED]
-    assert approvals.wake_snoozed(ctx) == []
+    assert [woken.state for woken in draft_care.wake_snoozed(ctx)] == [DraftState.DRAFTED]
+    assert draft_care.wake_snoozed(ctx) == []
     for days in (0, 61):
         with pytest.raises(UserError, match="1 to 60 days"):
-            approvals.snooze(ctx, card.id, card.content_hash, days)
+            draft_care.snooze(ctx, card.id, card.content_hash, days)
     assert audit(ctx) == ["draft.snooze", "draft.wake"]
 
 
@@ -87,19 +87,19 @@ def test_a_draft_is_handed_to_somebody_who_may_decide_it(ctx: Context, card: Dra
     with ctx.session() as session:
         session.exec(select(User).where(User.email == "morgane@team.example")).one().role = Role.VIEWER
         session.commit()
-    assert approvals.waiting_for(ctx) == [card.id]
+    assert draft_care.waiting_for(ctx) == [card.id]
     with pytest.raises(UserError, match="Morgane Petit may not decide it: it needs the role csm"):
-        approvals.hand_over(ctx, card.id, card.content_hash, "Morgane Petit")
-    assert approvals.hand_over(ctx, card.id, card.content_hash, MORGAN.email).handed_to == MORGAN.email
+        draft_care.hand_over(ctx, card.id, card.content_hash, "Morgane Petit")
+    assert draft_care.hand_over(ctx, card.id, card.content_hash, MORGAN.email).handed_to == MORGAN.email
     with pytest.raises(UserError, match="Morgan Ames has it already"):
-        approvals.hand_over(ctx, card.id, card.content_hash, MORGAN.email)
-    assert (approvals.waiting_for(ctx), approvals.waiting_for(ctx.acting(MORGAN))) == ([], [card.id])
+        draft_care.hand_over(ctx, card.id, card.content_hash, MORGAN.email)
+    assert (draft_care.waiting_for(ctx), draft_care.waiting_for(ctx.acting(MORGAN))) == ([], [card.id])
 
 
 @pytest.mark.parametrize("act", [
-    lambda ctx, card: approvals.undo(ctx, card.id), lambda ctx, card: approvals.snooze(ctx, card.id, "x", 1),
-    lambda ctx, card: approvals.hand_over(ctx, card.id, "x", "me"), lambda ctx, card: approvals.waiting_for(ctx),
-    lambda ctx, card: approvals.refresh_draft(ctx, card.id, "x"),
+    lambda ctx, card: approvals.undo(ctx, card.id), lambda ctx, card: draft_care.snooze(ctx, card.id, "x", 1),
+    lambda ctx, card: draft_care.hand_over(ctx, card.id, "x", "me"), lambda ctx, card: draft_care.waiting_for(ctx),
+    lambda ctx, card: draft_care.refresh_draft(ctx, card.id, "x"),
 ])  # fmt: skip
 def test_a_viewer_does_none_of_it(ctx: Context, card: DraftCard, act: Any) -> None:
     with pytest.raises(NotAllowedError):
@@ -125,7 +125,7 @@ def test_an_approval_waits_where_the_facts_have_changed_and_the_draft_is_written
     scored_later(ctx, 5)
     with pytest.raises(StaleError, match=r"The facts behind it have changed: .* Refresh the draft, or edit it"):
         approvals.approve(ctx, card.id, card.content_hash)
-    fresh = approvals.refresh_draft(ctx, card.id, card.content_hash)
+    fresh = draft_care.refresh_draft(ctx, card.id, card.content_hash)
     assert fresh.content_hash != card.content_hash
     assert all(fact.as_of == TODAY + timedelta(days=5) for fact in fresh.facts)
     with pytest.raises(StaleError, match="edited since you saw it"):
