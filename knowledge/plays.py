@@ -38,12 +38,12 @@ def eligible(plays: Iterable[Play], table: pl.DataFrame, signals: pl.DataFrame) 
             null, and meets no condition.
         signals: `account_id, kind, opened_on, severity` of the signals that are open.
     """
-    found, errors = [pl.DataFrame(schema=CANDIDATES)], {}
-    for play in plays:
-        try:
-            found.append(_eligible(play, table, signals))
-        except (PolarsError, TypeError) as error:
-            errors[play.id] = f"play {play.id}: {str(error).splitlines()[0]}"
+    known = {play.id: play for play in plays}
+    meant, errors = _meant(known, table)
+    found = [pl.DataFrame(schema=CANDIDATES)]
+    for name, mask in meant.items():
+        if mask.any():
+            found.append(_candidates(known[name], table.filter(mask), signals))
     return Eligible(pl.concat(found), errors)
 
 
@@ -71,15 +71,36 @@ def decide(
     return replace(going, starts=begun.starts, holds=holds, errors={**going.errors, **candidates.errors})
 
 
-def _eligible(play: Play, table: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
+def _meant(plays: Mapping[str, Play], table: pl.DataFrame) -> tuple[dict[str, pl.Series], dict[str, str]]:
+    """Ask all predicates at once; one by one when one of them cannot be asked, which is then named."""
+    try:
+        asked = table.select(_condition(play).alias(name) for name, play in plays.items())
+        return {name: asked[name] for name in asked.columns}, {}
+    except (PolarsError, TypeError):
+        masks, errors = {}, {}
+    for name, play in plays.items():
+        try:
+            masks[name] = table.select(_condition(play).alias(name))[name]
+        except (PolarsError, TypeError) as error:
+            errors[name] = f"play {name}: {str(error).splitlines()[0]}"
+    return masks, errors
+
+
+def _condition(play: Play) -> pl.Expr:
+    """Whether a play is meant for an account: its audience, its goal not reached yet, its predicate."""
     meant = pl.sql_expr(play.audience)
     if play.goal is not None:
         meant &= ~pl.sql_expr(play.goal).fill_null(False)
+    if play.trigger.when is not None:
+        meant &= pl.sql_expr(play.trigger.when)
+    return meant.fill_null(False)
+
+
+def _candidates(play: Play, rows: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
+    """The accounts that a play is meant for, with the reason and how bad it is."""
     when = play.trigger.when
-    if when is not None:
-        meant &= pl.sql_expr(when)
     because = pl.lit("") if when is None else _figures(pl.sql_expr(when))
-    rows = table.filter(meant.fill_null(False)).select("account_id", because.alias("because"))
+    rows = rows.select("account_id", because.alias("because"))
     if not play.trigger.signals:
         rows = rows.with_columns(pl.lit(USUAL_SEVERITY, pl.Int64).alias("severity"))
     else:
