@@ -20,7 +20,7 @@ By = Literal["csm", "segment", "plan", "industry", "stage", "country", "band", "
 Measure = Literal["accounts", "arr", "health", "at_risk", "revenue_at_risk", "churn_probability"]
 MOST_GROUPS, MOST_ACCOUNTS = 30, 5
 SOURCE = "account, snapshot"
-HEAD = ("Accounts", "ARR", "Share of ARR", "Average health", "At risk", "Revenue at risk", "Average chance to leave")
+HEAD = ("Accounts", "ARR", "Share", "Health", "At risk", "Revenue at risk")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -76,7 +76,8 @@ def compare_groups(
         }  # fmt: skip
         wanted, person = wanted_accounts(ctx, session, **given)
         groups = _groups(session, AccountQuery(ctx, as_of, wanted), by)
-    groups.sort(key=lambda group: (group.name == "unknown", -(getattr(group, measure) or 0), group.name))
+    size = _sizes(groups)  # currencies are never added: the largest one's groups come first
+    groups.sort(key=lambda g: (-size[g.currency], g.name == "unknown", -(getattr(g, measure) or 0), g.name))
     title = title_of(wanted, person, 2)
     return _listing(groups, by, measure, title, as_of)
 
@@ -105,6 +106,14 @@ def _groups(session: Session, query: AccountQuery, by: By) -> list[Group]:
     ]  # fmt: skip
 
 
+def _sizes(groups: list[Group]) -> dict[str, int]:
+    """How many accounts pay in each currency."""
+    found: dict[str, int] = {}
+    for group in groups:
+        found[group.currency] = found.get(group.currency, 0) + group.accounts
+    return found
+
+
 def _key(session: Session, by: By, query: AccountQuery) -> tuple[Any, Any]:
     """The expression that makes the groups, and how its values are said."""
     if by == "csm":
@@ -131,7 +140,8 @@ def _month(value: int | None) -> str:
 
 def _listing(groups: list[Group], by: By, measure: Measure, title: str, as_of: date) -> Listing:
     if by == "renewal_month" and measure == "arr":
-        groups = sorted(groups, key=lambda group: _place(group.name))
+        size = _sizes(groups)
+        groups = sorted(groups, key=lambda group: (-size[group.currency], _place(group.name)))
     sheet = FactSheet(as_of)
     sheet.add("portfolio", "groups", len({group.name for group in groups}), "groups", SOURCE)
     for group in groups:
@@ -144,6 +154,7 @@ def _listing(groups: list[Group], by: By, measure: Measure, title: str, as_of: d
         head=(spoken[:1].upper() + spoken[1:], *HEAD),
         rows=tuple(_cells(group) for group in groups[:MOST_GROUPS]),
         total=len(groups),
+        note="each currency by itself; health and chances are averages" if len(_sizes(groups)) > 1 else "",
     )
 
 
@@ -172,14 +183,14 @@ def _cells(group: Group) -> tuple[Cell, ...]:
         "–" if group.health is None else (group.health, points(group.health)),
         (group.at_risk, f"{group.at_risk:,} ({group.at_risk / group.accounts:.0%})"),
         (group.revenue_at_risk, money(group.revenue_at_risk, group.currency)),
-        "–" if group.churn_probability is None else (group.churn_probability, f"{group.churn_probability:.0%}"),
     )
 
 
 def _words(groups: list[Group], by: str, measure: Measure, title: str) -> str:
     if not groups:
         return f"No {title}."
-    most = groups[:3] if measure != "arr" or by != "renewal month" else sorted(groups, key=lambda g: -g.arr)[:3]
+    first = [group for group in groups if group.currency == groups[0].currency]
+    most = first[:3] if measure != "arr" or by != "renewal month" else sorted(first, key=lambda g: -g.arr)[:3]
     shown = "; ".join(f"{group.name} {_value(group, measure)}" for group in most)
     return f"{title[:1].upper()}{title[1:]} by {by}, the most {SPOKEN[measure]} first: {shown}."
 

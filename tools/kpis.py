@@ -70,16 +70,19 @@ def _revenue(session: Session, mine: list[Any], as_of: date) -> list[Figure]:
     names = ("account_id", "mrr", "currency", "start_on", "end_on")
     ids = select(Account.id).where(*mine)
     periods = read_frame(session, Subscription, names, col(Subscription.account_id).in_(ids))
+    parts = {str(currency): part for (currency,), part in periods.group_by("currency")}
     figures = []
-    for (currency,), part in periods.sort("currency").group_by("currency", maintain_order=True):
-        year, month = (_retention(part, as_of - timedelta(days=days), as_of) for days in (YEAR, MONTH))
-        unit = str(currency)
+    for place, unit in enumerate(sorted(parts, key=lambda name: (-parts[name]["account_id"].n_unique(), name))):
+        year, month = (_retention(parts[unit], as_of - timedelta(days=days), as_of) for days in (YEAR, MONTH))
         figures += [
             _figure(f"Net revenue retention ({unit})", year.net, "share", "revenue now of those who paid a year ago"),
             _figure(f"Gross revenue retention ({unit})", year.gross, "share", "the same without any growth"),
-            _figure(f"Net retention, month ({unit})", month.net, "share", "revenue now of those who paid 30 days ago"),
-            _figure(f"Expansion in a year ({unit})", year.expansion * 12, unit, "growth a year of those who stayed"),
         ]
+        if place == 0:  # the details for the currency that most accounts pay in
+            figures += [
+                _figure(f"Net retention, month ({unit})", month.net, "share", "the same over 30 days"),
+                _figure(f"Expansion in a year ({unit})", year.expansion * 12, unit, "growth of those who stayed"),
+            ]
     return [figure for figure in figures if figure[1]]
 
 

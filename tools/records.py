@@ -89,7 +89,7 @@ def list_tickets(
         count = select(func.count(), func.count(col(Ticket.resolved_at))).select_from(Ticket)
         total, solved = session.exec(count.join(Account, col(Account.id) == col(Ticket.account_id)).where(*where)).one()
     sheet = FactSheet(as_of)
-    subject = whose or "portfolio"
+    subject = whose if account else "portfolio"
     sheet.add(subject, "tickets", total, "tickets", "ticket")
     sheet.add(subject, "open tickets", total - solved, "tickets", "ticket")
     rows: list[tuple[Cell, ...]] = []
@@ -104,13 +104,17 @@ def list_tickets(
         rows.append((name, title, mark, (age, plural(age, "day")), how))
     kind = f"{state + ' ' if state else ''}{'escalated ' if escalated else ''}"
     span = f" in the last {days} days" if state == "solved" else ""
-    text = f"{whose or 'All accounts'}: {total:,} {kind}ticket{'' if total == 1 else 's'}{span}"
+    text = f"{_head(whose)}: {total:,} {kind}ticket{'' if total == 1 else 's'}{span}"
     text += "." if state or not total else f", {total - solved:,} open."
     head = ("Account", "Subject", "Severity", "Age", "")
     caption = f"{kind}tickets".capitalize() + (f" of {whose}" if whose else "")
     return Listing(
         text, tuple(sheet), ids, caption, head, tuple(rows), total, f"opened in the last {days} days or open"
     )
+
+
+def _head(whose: str) -> str:
+    return whose[:1].upper() + whose[1:] if whose else "All accounts"
 
 
 def _of_state(state: TicketState | None, start: datetime) -> Any:
@@ -145,14 +149,14 @@ def list_payments(
             .group_by(col(Invoice.currency))
         ).all()
     sheet = FactSheet(as_of)
-    subject, count = whose or "portfolio", sum(many for _, many, _ in owed)
+    subject, count = whose if account else "portfolio", sum(many for _, many, _ in owed)
     sheet.add(subject, "overdue invoices", count, "invoices", "invoice")
     for currency, _, amount in owed:
         sheet.add(subject, "overdue amount", float(amount), currency, "invoice")
     rows = tuple(_invoice(sheet, invoice, name, as_of) for invoice, name in found)
     due = money_by_currency({currency: float(amount) for currency, _, amount in owed})
-    text = f"{whose or 'All accounts'}: {due} overdue in {plural(count, 'invoice')}." if count else (
-        f"{whose or 'All accounts'}: nothing is overdue."
+    text = f"{_head(whose)}: {due} overdue in {plural(count, 'invoice')}." if count else (
+        f"{_head(whose)}: nothing is overdue."
     )  # fmt: skip
     head = ("Account", "Amount", "Due", "")
     caption = ("Overdue invoices" if unpaid_only else "Invoices") + (f" of {whose}" if whose else "")
