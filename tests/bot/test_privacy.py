@@ -32,7 +32,7 @@ def addresses() -> set[str]:
 
 
 def test_no_address_of_the_portfolio_the_thread_or_the_question_reaches_the_server() -> None:
-    asked_by = "Is wanda@elsewhere.example, " + ", ".join(PHONES) + " known at Globex?"
+    asked_by = "Are wanda@elsewhere.example, champion@p010.example, " + ", ".join(PHONES) + " known at Globex?"
     turns = [Turn("who is champion@p010.example?", "champion@p010.example or +49 30 901820", (11,))]
     script = (
         call("account_brief", account="Globex"),

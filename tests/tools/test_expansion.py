@@ -145,7 +145,7 @@ def test_a_discount_beyond_ones_own_limit_needs_a_second_person_of_the_right_rol
     with pytest.raises(NotAllowedError, match="needs the role “approver”"):
         approvals.approve(ctx, card.id, card.content_hash)
     own = ctx.acting(Actor(ctx.actor.email, ctx.actor.name, Role.ADMIN))
-    with pytest.raises(NotAllowedError, match="another approver has to approve it"):
+    with pytest.raises(NotAllowedError, match="needs a second pair of eyes: another approver"):
         approvals.approve(own, card.id, card.content_hash)
     other = ctx.acting(replace(MORGAN, role=Role.APPROVER))
     assert approvals.approve(other, card.id, card.content_hash).state == "approved"
