@@ -5,19 +5,21 @@ Thousands of messages may be waiting, so each statement is built once and finds 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, exists, func, insert, or_, select, update
+from sqlmodel import SQLModel
 
 from storage.models import Account, Approval, Audit, Consent, Contact, Draft, DraftState, Outbox, Suppression
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # the next attempt of what is over, or with a sender now
 EVERY = "all"
 LONGEST_ERROR = 400
-outbox, draft, contact, account, approval, consent, suppression = (
-    model.__table__ for model in (Outbox, Draft, Contact, Account, Approval, Consent, Suppression)  # type: ignore[attr-defined]
+outbox, draft, contact, account, approval, consent, suppression, audit = (
+    SQLModel.metadata.tables[str(model.__tablename__)]
+    for model in (Outbox, Draft, Contact, Account, Approval, Consent, Suppression, Audit)
 )
 
 
@@ -116,7 +118,7 @@ def next_outgoing(
     for name, limit in zip(("contact", "account"), limits, strict=True):
         given |= {f"{name}_since": limit.since, f"{name}_most": limit.messages - 1}
     row = connection.execute(_next(held), given).first()
-    return row and Outgoing(*row)
+    return None if row is None else Outgoing(*row)
 
 
 def take(connection: Connection, found: Outgoing, lease_until: datetime) -> bool:
@@ -236,7 +238,9 @@ def _next(held: frozenset[str]) -> Any:
 def _full(whose: str) -> Any:
     """When the oldest message that uses up the limit left. What is with a sender now counts as sent now."""
     box, other = outbox.alias(), draft.alias()
-    leaving = case((other.c.state == DraftState.SENDING, bindparam("now", type_=outbox.c.sent_at.type)), else_=box.c.sent_at)
+    leaving = case(
+        (other.c.state == DraftState.SENDING, bindparam("now", type_=outbox.c.sent_at.type)), else_=box.c.sent_at
+    )
     return (
         select(leaving)
         .join_from(other, box, box.c.draft_id == other.c.id)
@@ -260,7 +264,7 @@ def _take_draft() -> Any:
 
 @cache
 def _take_box() -> Any:
-    taken = {
+    taken: dict[str, Any] = {
         "attempts": outbox.c.attempts + 1, "lease_until": bindparam("lease"), "next_attempt_at": NEVER,
         "in_reply_to": func.coalesce(bindparam("thread"), outbox.c.in_reply_to),
     }  # fmt: skip
@@ -296,13 +300,13 @@ def _settle_draft(sources: tuple[DraftState, ...], counted: bool) -> Any:
     mine = [draft.c.id == bindparam("draft"), _one_of(draft.c.state, *sources)]
     if counted:
         mine.append(exists().where(outbox.c.draft_id == draft.c.id, outbox.c.attempts == bindparam("attempt")))
-    values = {"state": bindparam("state"), "reason": bindparam("because")}
+    values: dict[str, Any] = {"state": bindparam("state"), "reason": bindparam("because")}
     return update(draft).where(*mine).values(**values).returning(draft.c.cards)
 
 
 @cache
 def _settle_box() -> Any:
-    values = {
+    values: dict[str, Any] = {
         "last_error": bindparam("error"), "lease_until": None, "sent_at": bindparam("sent"),
         "next_attempt_at": bindparam("next"), "provider_id": func.coalesce(bindparam("provider"), outbox.c.provider_id),
     }  # fmt: skip
@@ -311,7 +315,7 @@ def _settle_box() -> Any:
 
 @cache
 def _insert_audit() -> Any:
-    return insert(Audit.__table__)  # type: ignore[attr-defined]
+    return insert(audit)
 
 
 @cache

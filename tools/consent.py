@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from storage.database import insert_new
 from storage.models import Audit, Consent, Contact, Role, Suppression
-from storage.outgoing import EVERY, Outgoing
+from storage.outgoing import Outgoing
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import FactSheet, Listing, day, plural

@@ -12,7 +12,8 @@ def goes_on_from(ctx: Context, found: Outgoing) -> str | None:
 
     None where it begins a conversation of its own.
     """
-    play = found.request_key.rpartition(":")[0] if (found.request_key or "").startswith("play:") else ""
+    key = found.request_key or ""
+    play = key.rpartition(":")[0] if key.startswith("play:") else ""
     if found.channel != "email" or not (play or found.last_reply_on):
         return None
     with ctx.session() as session:
