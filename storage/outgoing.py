@@ -3,20 +3,21 @@
 Thousands of messages may be waiting, so each statement is built once and finds its rows by an index.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, exists, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, func, insert, or_, select, update
 from sqlmodel import SQLModel
 
+from storage.lean import Lean
+from storage.lean import moment as _moment
 from storage.models import Account, Approval, Audit, Consent, Contact, Draft, DraftState, Outbox, Suppression
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # the next attempt of what is over, or with a sender now
 EVERY = "all"
-LONGEST_ERROR = 400
+LONGEST_ERROR, NO_CARDS = 400, "[]"
 outbox, draft, contact, account, approval, consent, suppression, audit = (
     SQLModel.metadata.tables[str(model.__tablename__)]
     for model in (Outbox, Draft, Contact, Account, Approval, Consent, Suppression, Audit)
@@ -80,6 +81,11 @@ class Outgoing:
     in_reply_to: str | None = None
 
 
+FIELDS = tuple(field.name for field in fields(Outgoing) if field.name != "in_reply_to")
+MOMENTS = ("suppressed_at", "said_at", "contact_full", "account_full")
+DAYS = ("left_on", "opted_out_on", "last_reply_on")
+
+
 @dataclass(frozen=True)
 class Change:
     """What becomes of a message, and what its outbox keeps of it.
@@ -102,7 +108,7 @@ class Change:
 
 
 def next_outgoing(
-    connection: Connection,
+    connection: Lean,
     workspace_id: str,
     now: datetime,
     limits: tuple[Limit, Limit],
@@ -117,60 +123,77 @@ def next_outgoing(
     given = {"workspace": workspace_id, "now": now}
     for name, limit in zip(("contact", "account"), limits, strict=True):
         given |= {f"{name}_since": limit.since, f"{name}_most": limit.messages - 1}
-    row = connection.execute(_next(held), given).first()
-    return None if row is None else Outgoing(*row)
+    row = connection.run(_next(held), given).fetchone()
+    return None if row is None else _outgoing(row)
 
 
-def take(connection: Connection, found: Outgoing, lease_until: datetime) -> bool:
+def take(connection: Lean, found: Outgoing, lease_until: datetime) -> bool:
     """Move a message from `approved` to `sending`; False when anything about it has changed since it was read."""
     values = {"lease": lease_until, "thread": found.in_reply_to}
     return _changed(connection, _take_draft(), _take_box(), found, {}, values)
 
 
-def put_off(connection: Connection, found: Outgoing, until: datetime, because: str) -> bool:
+def put_off(connection: Lean, found: Outgoing, until: datetime, because: str) -> bool:
     """Let a message wait, if it is still approved, and keep why."""
     return _changed(connection, _wait_draft(), _wait_box(), found, {"because": because}, {"until": until})
 
 
-def settle(connection: Connection, change: Change) -> list[list[str]] | None:
-    """Move a message on from one of its states. Returns where its cards stand; None when nothing was changed."""
+def settle(connection: Lean, change: Change) -> bool | None:
+    """Move a message on from one of its states. Returns whether it has cards; None when nothing was changed."""
     keys = {"draft": change.draft_id, "state": change.to, "because": change.reason}
     if change.attempt is not None:
         keys["attempt"] = change.attempt
-    row = connection.execute(_settle_draft(change.sources, change.attempt is not None), keys).first()
+    row = connection.run(_settle_draft(change.sources, change.attempt is not None), keys).fetchone()
     if row is None:
         return None
     values = {
         "draft": change.draft_id, "next": change.next_at, "sent": change.sent_at, "provider": change.provider_id,
         "error": change.reason and change.reason[:LONGEST_ERROR],
     }  # fmt: skip
-    connection.execute(_settle_box(), values)
-    return list(row.cards)
+    connection.run(_settle_box(), values)
+    return _has_cards(row[0])
 
 
-def state_of(connection: Connection, draft_id: int) -> Any:
-    """Return `state`, `reason` and `cards` of a draft."""
-    return connection.execute(_state(), {"draft": draft_id}).one()
+def state_of(connection: Lean, draft_id: int) -> tuple[str, str | None, bool]:
+    """Return the state of a draft, the reason, and whether it has cards."""
+    state, reason, cards = connection.run(_state(), {"draft": draft_id}).fetchone()
+    return state, reason, _has_cards(cards)
 
 
-def record(connection: Connection, workspace_id: str, entries: Sequence[dict[str, Any]]) -> None:
+def record(connection: Lean, workspace_id: str, entry: dict[str, Any]) -> None:
     """Write what was changed to the audit."""
-    connection.execute(_insert_audit(), [{"workspace_id": workspace_id, **entry} for entry in entries])
+    connection.run(_insert_audit(), {"workspace_id": workspace_id, **entry})
 
 
-def abandoned(connection: Connection, workspace_id: str, now: datetime) -> list[int]:
+def abandoned(connection: Lean, workspace_id: str, now: datetime) -> list[int]:
     """Return the drafts that a sender took and never settled, by their lease."""
-    return list(connection.execute(_abandoned(), {"workspace": workspace_id, "now": now}).scalars())
+    found = connection.run(_abandoned(), {"workspace": workspace_id, "now": now})
+    return [int(row[0]) for row in found.fetchall()]
+
+
+def _has_cards(cards: Any) -> bool:
+    """One driver reads the list, the other hands out its text."""
+    return bool(cards) and cards != NO_CARDS
+
+
+def _outgoing(row: Any) -> Outgoing:
+    values = dict(zip(FIELDS, row, strict=True))
+    for name in MOMENTS:
+        values[name] = _moment(values[name])
+    for name in DAYS:
+        values[name] = date.fromisoformat(values[name]) if isinstance(values[name], str) else values[name]
+    granted = values["granted"]
+    return Outgoing(**values | {"granted": None if granted is None else bool(granted)})
 
 
 def _changed(
-    connection: Connection, of_draft: Any, of_box: Any, found: Outgoing, draft_values: dict, box_values: dict
+    connection: Lean, of_draft: Any, of_box: Any, found: Outgoing, draft_values: dict, box_values: dict
 ) -> bool:
     """Change a message if it is as it was read, then its entry, which nobody else changes from there on."""
     mine = {"draft": found.draft_id, "hash": found.approved_hash, "box": found.outbox_id, "attempts": found.attempts}
-    if connection.execute(of_draft, mine | draft_values).rowcount != 1:
+    if connection.run(of_draft, mine | draft_values).rowcount != 1:
         return False
-    connection.execute(of_box, {"box": found.outbox_id, **box_values})
+    connection.run(of_box, {"box": found.outbox_id, **box_values})
     return True
 
 
@@ -315,7 +338,8 @@ def _settle_box() -> Any:
 
 @cache
 def _insert_audit() -> Any:
-    return insert(audit)
+    names = ("workspace_id", "at", "actor", "action", "subject", "before", "after")
+    return insert(audit).values({name: bindparam(name) for name in names})
 
 
 @cache

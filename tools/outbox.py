@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
 from sqlmodel import select
 
 from storage import outgoing
+from storage.lean import Lean, lean
 from storage.models import DraftState, Outbox
 from storage.outgoing import Change, Outgoing
 from tools.context import Context
@@ -64,7 +64,7 @@ def claim_next(ctx: Context, held: frozenset[str] = frozenset()) -> Parcel | Non
     Args:
         held: channels that have to rest for the moment.
     """
-    with ctx.database.engine.connect() as connection:
+    with lean(ctx.database.engine) as connection:
         return _claim(ctx, connection, held)
 
 
@@ -72,7 +72,7 @@ def hand_on(
     ctx: Context, done: Parcel, provider_id: str | None, held: frozenset[str] = frozenset()
 ) -> tuple[Outcome, Parcel | None]:
     """Record that a message was accepted and take the next one in the same step: one write to the disk for both."""
-    with ctx.database.engine.connect() as connection:
+    with lean(ctx.database.engine) as connection:
         sent = _settle(ctx, connection, _sent(ctx, done.draft_id, done.attempt, provider_id))
         parcel = _claim(ctx, connection, held)
         connection.commit()
@@ -117,17 +117,18 @@ def mark_waiting(ctx: Context, draft_id: int, error: str, least: timedelta = tim
 
 def settle_abandoned(ctx: Context) -> list[Outcome]:
     """Mark messages whose sender vanished in the middle as unclear. Returns them."""
-    with ctx.database.engine.connect() as connection:
+    with lean(ctx.database.engine) as connection:
         gone = outgoing.abandoned(connection, ctx.workspace_id, ctx.now())
     reason = "Tend stopped while sending; it may or may not have gone out"
     return [mark_unclear(ctx, draft_id, reason) for draft_id in gone]
 
 
-def _claim(ctx: Context, connection: Connection, held: frozenset[str]) -> Parcel | None:
+def _claim(ctx: Context, connection: Lean, held: frozenset[str]) -> Parcel | None:
     """Judge what is due until something may go. It commits, with what the caller has changed before."""
-    while (found := _next(ctx, connection, held)) is not None:
-        now = ctx.now()
-        verdict = judge(ctx.governance, found, now, ctx.time_zone)
+    rules, now = ctx.governance, ctx.now()
+    limits = (limit(rules.contact_cap, now), limit(rules.account_cap, now))
+    while (found := outgoing.next_outgoing(connection, ctx.workspace_id, now, limits, held)) is not None:
+        verdict = judge(rules, found, now, ctx.time_zone)
         if verdict.cancel:
             _settle(ctx, connection, Change(found.draft_id, WAITING, DraftState.CANCELLED, verdict.cancel))
         elif verdict.wait_until is not None:
@@ -139,15 +140,10 @@ def _claim(ctx: Context, connection: Connection, held: frozenset[str]) -> Parcel
     return None
 
 
-def _next(ctx: Context, connection: Connection, held: frozenset[str]) -> Outgoing | None:
-    rules, now = ctx.governance, ctx.now()
-    limits = (limit(rules.contact_cap, now), limit(rules.account_cap, now))
-    return outgoing.next_outgoing(connection, ctx.workspace_id, now, limits, held)
-
-
-def _taken(ctx: Context, connection: Connection, found: Outgoing, now: datetime) -> Parcel | None:
+def _taken(ctx: Context, connection: Lean, found: Outgoing, now: datetime) -> Parcel | None:
     """Mark a message as with a sender; None when somebody was quicker, or it was taken back."""
-    found = replace(found, in_reply_to=goes_on_from(ctx, found))
+    if (thread := goes_on_from(ctx, found)) is not None:
+        found = replace(found, in_reply_to=thread)
     if not outgoing.take(connection, found, now + SENDING_LEASE):
         return None
     _record(ctx, connection, found.draft_id, WAITING, DraftState.SENDING, None)
@@ -160,35 +156,35 @@ def _sent(ctx: Context, draft_id: int, attempt: int | None, provider_id: str | N
 
 
 def _finish(ctx: Context, change: Change) -> Outcome:
-    with ctx.database.engine.connect() as connection:
+    with lean(ctx.database.engine) as connection:
         done = _settle(ctx, connection, change)
         connection.commit()
         return done
 
 
-def _settle(ctx: Context, connection: Connection, change: Change) -> Outcome:
+def _settle(ctx: Context, connection: Lean, change: Change) -> Outcome:
     """Change a message's state if it may; returns how it stands."""
-    cards = outgoing.settle(connection, change)
-    if cards is None:
+    shown = outgoing.settle(connection, change)
+    if shown is None:
         return stands(connection, change.draft_id)
     _record(ctx, connection, change.draft_id, change.sources, change.to, change.reason)
-    return Outcome(change.draft_id, change.to, change.reason or "", bool(cards))
+    return Outcome(change.draft_id, change.to, change.reason or "", shown)
 
 
-def stands(connection: Connection, draft_id: int) -> Outcome:
+def stands(connection: Lean, draft_id: int) -> Outcome:
     """Say how a message stands in the database."""
-    row = outgoing.state_of(connection, draft_id)
-    return Outcome(draft_id, DraftState(row.state), row.reason or "", bool(row.cards))
+    state, reason, shown = outgoing.state_of(connection, draft_id)
+    return Outcome(draft_id, DraftState(state), reason or "", shown)
 
 
 def _record(
-    ctx: Context, connection: Connection, draft_id: int, sources: Sequence[DraftState], to: DraftState, why: str | None
+    ctx: Context, connection: Lean, draft_id: int, sources: Sequence[DraftState], to: DraftState, why: str | None
 ) -> None:
     entry = {
         "at": ctx.now(), "actor": ctx.actor.email, "action": f"draft.{to}", "subject": f"draft:{draft_id}",
         "before": {"state": sources[0]}, "after": {"state": to, "reason": why},
     }  # fmt: skip
-    outgoing.record(connection, ctx.workspace_id, [entry])
+    outgoing.record(connection, ctx.workspace_id, entry)
 
 
 def _parcel(found: Outgoing) -> Parcel:

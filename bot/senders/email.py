@@ -67,7 +67,7 @@ class EmailSender:
     def send(self, parcel: Parcel, ctx: Context) -> str:
         try:
             refuse_address(parcel.recipient)
-            message = self._message(parcel, ctx)
+            message = self.written(parcel, ctx)
         except ValueError as error:
             raise SendError(f"the mail cannot be written: {error}", permanent=True) from error
         server = self._begin(parcel.recipient, len(message))
@@ -161,7 +161,12 @@ class EmailSender:
         except (OSError, smtplib.SMTPException):
             self.rest()
 
-    def _message(self, parcel: Parcel, ctx: Context) -> bytes:
+    def written(self, parcel: Parcel, ctx: Context) -> bytes:
+        """Return the mail as it travels.
+
+        Raises:
+            ValueError: something in it cannot be in a mail.
+        """
         extra, footer = self._around(parcel, ctx)
         now = ctx.now()
         written = write_mail(
