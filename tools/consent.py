@@ -199,7 +199,7 @@ def export_suppressions(ctx: Context) -> str:
     ctx.require(Role.ADMIN)
     with ctx.session() as session:
         rows = session.exec(select(Suppression).order_by(col(Suppression.id))).all()
-    return _csv([(row.channel, _plain(row.address), _plain(row.reason)) for row in rows])
+    return _csv([(row.channel, plain_cell(row.address), plain_cell(row.reason)) for row in rows])
 
 
 def _csv(rows: Iterable[tuple[str, ...]]) -> str:
@@ -210,6 +210,6 @@ def _csv(rows: Iterable[tuple[str, ...]]) -> str:
     return out.getvalue()
 
 
-def _plain(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
+def plain_cell(text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
     return f"'{text}" if text[:1] in ("=", "@", "-", "\t") else text

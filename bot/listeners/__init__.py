@@ -5,12 +5,12 @@ from typing import Any
 
 from slack_bolt import App
 
-from bot.listeners import accounts, chat, command, documents, drafts, growth, health, home, plays
+from bot.listeners import accounts, chat, command, documents, drafts, growth, health, home, outbox, plays
 from bot.listeners.common import say_only_to
 from bot.work import Item
 from tools.errors import UserError
 
-_PARTS = (chat, home, command, drafts, accounts, health, growth, plays)
+_PARTS = (chat, home, command, drafts, accounts, health, growth, plays, outbox)
 Handler = Callable[[Any, Item], None]
 
 
