@@ -8,19 +8,31 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, exists, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, false, func, insert, literal, or_, select, update
 from sqlmodel import SQLModel
 
 from storage.lean import Lean
 from storage.lean import moment as _moment
-from storage.models import Account, Approval, Audit, Consent, Contact, Draft, DraftState, Outbox, Suppression
+from storage.models import (
+    Account,
+    Approval,
+    Audit,
+    Consent,
+    Contact,
+    Draft,
+    DraftState,
+    Interaction,
+    Outbox,
+    Suppression,
+)
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # the next attempt of what is over, or with a sender now
 EVERY = "all"
+INTERACTION = "tend:"  # before the key of a message of ours among the interactions
 LONGEST_ERROR, NO_CARDS = 400, "[]"
-outbox, draft, contact, account, approval, consent, suppression, audit = (
+outbox, draft, contact, account, approval, consent, suppression, audit, interaction = (
     SQLModel.metadata.tables[str(model.__tablename__)]
-    for model in (Outbox, Draft, Contact, Account, Approval, Consent, Suppression, Audit)
+    for model in (Outbox, Draft, Contact, Account, Approval, Consent, Suppression, Audit, Interaction)
 )
 
 
@@ -163,6 +175,11 @@ def state_of(connection: Lean, draft_id: int) -> tuple[str, str | None, bool]:
 def record(connection: Lean, workspace_id: str, entry: dict[str, Any]) -> None:
     """Write what was changed to the audit."""
     connection.run(_insert_audit(), {"workspace_id": workspace_id, **entry})
+
+
+def note_silence(connection: Lean, draft_id: int, now: datetime) -> None:
+    """Enter a sent message among the interactions, as not answered yet."""
+    connection.run(_insert_interaction(), {"draft": draft_id, "now": now})
 
 
 def abandoned(connection: Lean, workspace_id: str, now: datetime) -> list[int]:
@@ -352,3 +369,23 @@ def _abandoned() -> Any:
 @cache
 def _state() -> Any:
     return select(draft.c.state, draft.c.reason, draft.c.cards).where(draft.c.id == bindparam("draft"))
+
+
+@cache
+def _insert_interaction() -> Any:
+    key = INTERACTION + outbox.c.idempotency_key
+    known = exists().where(interaction.c.workspace_id == outbox.c.workspace_id, interaction.c.external_id == key)
+    source = (
+        select(
+            outbox.c.workspace_id, key, draft.c.account_id, contact.c.external_id, draft.c.channel, literal("out"),
+            bindparam("now", type_=outbox.c.sent_at.type), false(), draft.c.subject,
+        )
+        .join_from(outbox, draft, draft.c.id == outbox.c.draft_id)
+        .join(contact, contact.c.id == draft.c.contact_id)
+        .where(outbox.c.draft_id == bindparam("draft"), ~known)
+    )  # fmt: skip
+    names = (
+        "workspace_id", "external_id", "account_id", "contact_external_id", "channel", "direction", "at", "replied",
+        "subject",
+    )  # fmt: skip
+    return insert(interaction).from_select(names, source)

@@ -168,6 +168,8 @@ def _settle(ctx: Context, connection: Lean, change: Change) -> Outcome:
     if shown is None:
         return stands(connection, change.draft_id)
     _record(ctx, connection, change.draft_id, change.sources, change.to, change.reason)
+    if change.to is DraftState.SENT and ctx.hears_replies:
+        outgoing.note_silence(connection, change.draft_id, ctx.now())
     return Outcome(change.draft_id, change.to, change.reason or "", shown)
 
 
