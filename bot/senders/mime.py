@@ -17,6 +17,7 @@ LONGEST_TEXT = 100_000  # bytes of text in a mail
 LONGEST_LINE = 900  # characters; a mail server may break or refuse lines of more than 998
 LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)\]'’”]")
 ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
+BREAKS = re.compile(r"[\r\n\0\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")  # some reader takes each for the end of a line
 PLAIN_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 # Nobody reads what is sent there, or it is a complaint by itself.
 ROLES = {
@@ -115,13 +116,14 @@ def _lines(text: str) -> str:
 
 def _header(name: str, value: str) -> str:
     """One header; the only line breaks in it are those of our own folding."""
-    if re.search(r"[\r\n\0]", re.sub(r"\r\n(?=[ \t]+\S)", "", value)):
-        raise ValueError(f"the header {name} holds a line break")
+    _single_line(f"header {name}", re.sub(r"\r\n(?=[ \t]+\S)", "", value))
+    if not value.isascii():
+        raise ValueError(f"the header {name} has letters that mail cannot carry")
     return f"{name}: {value}"
 
 
 def _unstructured(name: str, value: str) -> str:
-    _single_line(name, value)
+    _single_line(name.lower(), value)
     if value.isascii() and len(value) < 70:
         return value
     return Header(value, "utf-8", header_name=name).encode(linesep="\r\n")
@@ -140,8 +142,8 @@ def _mailbox(mailbox: tuple[str, str]) -> str:
 
 
 def _single_line(name: str, value: str) -> None:
-    if re.search(r"[\r\n\0\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", value):
-        raise ValueError(f"the {name.lower()} holds a line break")
+    if BREAKS.search(value):
+        raise ValueError(f"the {name} holds a line break")
 
 
 def message_id(key: str, address: str) -> str:
