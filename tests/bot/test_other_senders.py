@@ -138,11 +138,8 @@ def test_a_signature_is_for_its_time_its_body_and_its_secret() -> None:
 
 @pytest.fixture
 def slack() -> Iterator[LocalWorkspace]:
-    made = LocalWorkspace(
-        request_url="http://127.0.0.1:9/",
-        signing_secret="s" * 16,
-        people=[Person("U0ANN", "ann", "Ann", "ann@x.example")],
-    )
+    people = [Person("U0ANN", "ann", "Ann", "ann@x.example")]
+    made = LocalWorkspace(request_url="http://127.0.0.1:9/", signing_secret="s" * 16, people=people, channels=[])
     yield made
     made.close()
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,31 +15,43 @@ EITHER = {"after the claim": {0, 1}, "after it is noted": {0, 1}}
 KILLS = 10  # on each database; the benchmarks have two hundred
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def delivery(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Range]:
+@pytest.fixture(scope="module")
+def on_sqlite(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Range]:
     folder = tmp_path_factory.mktemp("delivery")
-    if request.param == "sqlite":
-        file = shutil.copy(request.getfixturevalue("migrated_file"), folder / "tend.db")
-        url = f"sqlite:///{file}"
-    else:
-        url = request.getfixturevalue("postgres").create("template")
-    opened = Range(url, folder)
+    opened = Range(f"sqlite:///{shutil.copy(migrated_file, folder / 'tend.db')}", folder)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def on_postgresql(postgres_url: str, tmp_path: Path) -> Iterator[Range]:
+    opened = Range(postgres_url, tmp_path)
     yield opened
     opened.close()
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_kill_at_any_point_loses_nothing_and_doubles_nothing(delivery: Range, point: str) -> None:
-    before = delivery.check()
-    delivery.drafts(3)
-    delivery.die_at(point)
-    delivery.finish()
-    after = delivery.check()
+def test_a_kill_at_any_point_loses_nothing_and_doubles_nothing(on_sqlite: Range, point: str) -> None:
+    before = on_sqlite.check()
+    on_sqlite.drafts(2)
+    on_sqlite.die_at(point)
+    on_sqlite.finish()
+    after = on_sqlite.check()
     unclear = after.get(DraftState.UNCLEAR, 0) - before.get(DraftState.UNCLEAR, 0)
-    assert sum(after.values()) - sum(before.values()) == 3
+    assert sum(after.values()) - sum(before.values()) == 2
     assert unclear in EITHER.get(point, {point in WITH_A_SENDER})
 
 
-def test_kills_at_random_moments_lose_nothing_and_double_nothing(delivery: Range) -> None:
-    delivery.kill_at_random(KILLS, seed=7)
-    delivery.check()
+def test_kills_at_random_moments_lose_nothing_and_double_nothing(on_sqlite: Range) -> None:
+    on_sqlite.kill_at_random(KILLS, seed=7)
+    on_sqlite.check()
+
+
+def test_on_postgresql_kills_at_every_point_and_at_random_lose_and_double_nothing(on_postgresql: Range) -> None:
+    """Each process takes up what the one before it left, and dies at its own point."""
+    for point in POINTS:
+        on_postgresql.drafts(2)
+        on_postgresql.die_at(point)
+    on_postgresql.kill_at_random(KILLS, seed=8)
+    ends = on_postgresql.check()
+    assert sum(ends.values()) == 2 * len(POINTS) + 4 * KILLS
