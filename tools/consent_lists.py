@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlmodel import Session, col, or_, select
 
 from storage.models import Audit, Consent, Contact, Role
-from storage.outgoing import EVERY
+from storage.outbox_statements import EVERY
 from tools.consent import MOST_ROWS, Imported, plain_cell
 from tools.context import Context
 from tools.errors import UserError

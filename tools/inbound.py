@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from storage.database import changed_one, insert_new
 from storage.models import Account, Contact, Draft, DraftState, Inbound, Interaction, Outbox
-from storage.outgoing import INTERACTION
+from storage.outbox_statements import INTERACTION
 from tools.consent import record_consent, suppress
 from tools.context import Context
 from tools.errors import UserError

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, func, select
 
 from storage.database import changed_one
 from storage.models import Account, Audit, Contact, Draft, DraftState, Outbox, Role
-from storage.outgoing import NEVER
+from storage.outbox_statements import NEVER
 from tools.context import Context
 from tools.errors import StaleError, UserError
 from tools.facts import plural
