@@ -14,11 +14,14 @@ from sqlmodel import select
 from bot import listeners
 from bot.agent import Agent
 from bot.audience import Audience
-from bot.delivery import DeliveryWorker, EmailSender, Sender
+from bot.delivery import DeliveryWorker
 from bot.embedding import embedder_of
 from bot.jobs import Schedule
 from bot.messages import Messenger
 from bot.runtime import DEFAULT_WORKSPACE, Core, Tend
+from bot.senders import Sender
+from bot.senders.pace import Pace
+from bot.senders.setup import senders_of
 from bot.settings import Settings, plain
 from bot.work import Queue
 from scoring.scorecard import SCORECARDS, load_scorecards
@@ -71,8 +74,9 @@ def build(settings: Settings, *, clock: Clock = system_clock, senders: dict[str,
         queue=Queue(core.database, handlers, lambda item, error_id: listeners.say_that_it_failed(tend, item, error_id)),
         delivery=DeliveryWorker(
             core.contexts,
-            _senders(settings) if senders is None else senders,
-            lambda ctx, card: tend.refresh_cards(ctx, card.id),
+            senders_of(settings, client_of) if senders is None else senders,
+            lambda ctx, done: tend.refresh_cards(ctx, done.id) if done.shown else None,
+            Pace(settings.send_rate),
         ),
     )
     handlers.update({kind: partial(handler, tend) for kind, handler in listeners.HANDLERS.items()})
@@ -135,9 +139,3 @@ def _client_of(settings: Settings, bolt: App, database: Database, workspace_id: 
     with database.unbound() as session:
         team = session.get_one(Workspace, workspace_id).slack_team_id
     return slack_client(settings, bot_token(bolt, team or ""))
-
-
-def _senders(settings: Settings) -> dict[str, Sender]:
-    if settings.smtp_url is None:
-        return {}
-    return {"email": EmailSender(plain(settings.smtp_url), settings.email_from, settings.postal_address)}

@@ -18,11 +18,11 @@ from tzlocal import get_localzone_name
 
 from bot import jobs
 from bot.app import build, build_core
-from bot.delivery import EmailSender
 from bot.http import create_http
 from bot.local.run import Running, stop_all
 from bot.local.server import Channel, LocalWorkspace, Person
 from bot.runtime import DEFAULT_WORKSPACE, Tend
+from bot.senders.setup import email_sender
 from bot.settings import Settings
 from storage.database import Database
 from storage.importing import import_frames
@@ -126,7 +126,7 @@ class Demo:
             now=lambda: self.state.now().timestamp(),
         )
         self.workspace.mailbox.start()
-        sender = EmailSender(self.workspace.mailbox.url, self.settings.email_from)
+        sender = email_sender(self.settings, self.workspace.mailbox.url)
         self.tend: Tend = build(self.settings, clock=self.state.now, senders={"email": sender})
         self._catching_up = threading.Thread(target=self._catch_up, name="catch-up", daemon=True)
         self._servers = [Running(self.workspace.app, port), Running(create_http(self.tend), bot_port)]

@@ -109,11 +109,11 @@ def _model(settings: Settings) -> str:
 
 
 def _mail(settings: Settings) -> str:
-    from bot.delivery import EmailSender
+    from bot.senders.setup import email_sender
 
     if not settings.smtp_url:
         raise LookupError("SMTP_URL is not set: approved drafts would wait")
-    EmailSender(plain(settings.smtp_url), settings.email_from).check()
+    email_sender(settings).check()
     return "the mail server accepts the connection"
 
 

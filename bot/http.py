@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from slack_bolt import BoltRequest
 from slack_bolt.adapter.starlette.handler import to_bolt_request, to_starlette_response
 
+from bot.inbound import add_inbound
 from bot.runtime import Tend
 from bot.unsubscribe import add_unsubscribe
 
@@ -48,6 +49,7 @@ def create_http(tend: Tend) -> FastAPI:
         return {"status": "ok"}
 
     add_unsubscribe(api, tend)
+    add_inbound(api, tend)
     if tend.bolt.oauth_flow is not None:
         _add_oauth(api, tend)
     return api

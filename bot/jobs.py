@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import update
 from sqlmodel import col, select
 
+from bot import mailbox_job
 from bot.blocks.digest import digest_blocks
 from bot.blocks.expansion import trial_news
 from bot.cards import post_draft
@@ -163,6 +164,7 @@ def sync_documents(tend: Tend, ctx: Context) -> dict[str, Any]:
     return {**vars(done.synced), "problems": [str(problem) for problem in (*done.problems, *done.errors)][:20]}
 
 
+MAILBOX = Job(mailbox_job.NAME, mailbox_job.five_minutes, mailbox_job.read_mailbox)
 SLOW_JOBS = (  # after the digests, which do not wait for minutes
     Job("documents", hourly, sync_documents),
     Job("train", weekly, train_churn),
@@ -175,7 +177,8 @@ def run_due(tend: Tend, ctx: Context, slow: bool = True) -> list[str]:
     Args:
         slow: what takes minutes, too; not while a person waits.
     """
-    ran = [job.name for job in JOBS if _run(tend, ctx, job.name, job.period(ctx), job.function)]
+    jobs = (*JOBS, MAILBOX) if tend.settings.imap_url else JOBS
+    ran = [job.name for job in jobs if _run(tend, ctx, job.name, job.period(ctx), job.function)]
     for subscription in digests.subscriptions(ctx):
         period = digest_period(ctx, subscription)
         if _run(tend, ctx, f"digest:{subscription.channel}", period, _digest(subscription, period or "")):

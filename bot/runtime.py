@@ -14,6 +14,7 @@ from bot.agent import Agent
 from bot.audience import Audience
 from bot.delivery import DeliveryWorker
 from bot.messages import Messenger
+from bot.senders.setup import channels_of
 from bot.settings import Settings
 from bot.work import Queue
 from scoring.expansion.offers import OFFERS
@@ -69,6 +70,8 @@ class Core:
             governance_file=self._governance_file(),
             automatic=self.settings.automatic_plays,
             duties=self.settings.duties,
+            channels=channels_of(self.settings),
+            hears_replies=bool(self.settings.imap_url or self.settings.webhook_secret),
         )
 
     def _journeys_folder(self) -> Path:

@@ -1,7 +1,7 @@
 """One frozen object of every environment value; nothing else reads the environment."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -103,6 +103,29 @@ class Settings(BaseSettings):
     )
     email_from: str = Field("tend@localhost", description="Address that outreach is sent from")
     postal_address: str | None = Field(None, description="Postal address, put under outreach where the law asks")
+    dkim_key: SecretStr | None = Field(
+        None,
+        description="RSA key that signs mails (DKIM): a PEM file's path, or its text; of the domain of `EMAIL_FROM`",
+    )
+    dkim_selector: str = Field(
+        "tend", description="Name of its public key in the DNS, `<selector>._domainkey.<domain>`"
+    )
+    imap_url: SecretStr | None = Field(
+        None, description="Mailbox that replies and bounces come back to, `imaps://user:password@host/INBOX`"
+    )
+    webhook_url: str | None = Field(
+        None, description="Service that takes messages by SMS or in the product: signed requests go there (https)"
+    )
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description="Secret of those requests, and of `POST /webhooks/inbound`, where replies and bounces are told",
+    )
+    customer_slack: bool = Field(
+        False, description="Whether messages may go to customers who are users of the team's own Slack workspace"
+    )
+    send_rate: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {"slack": 1.0}, description='Most messages a second by channel, of each process: `{"email": 10}`'
+    )
     secret_key: SecretStr | None = Field(
         None, description="Key that encrypts stored Slack tokens and signs links; needed with OAuth"
     )

@@ -1,15 +1,12 @@
 """The page behind the unsubscribe link of a mail, and the one click of mail programs (RFC 8058)."""
 
-import os
-import secrets
 from html import escape
-from pathlib import Path
 
 import anyio.to_thread
 from fastapi import FastAPI, Request, Response
 
+from bot.keys import signing_key
 from bot.runtime import Core
-from bot.settings import Settings, plain
 from tools.context import Context
 from tools.errors import UserError
 from tools.unsubscribing import Subscription, proof, read_token, resubscribe, subscription, unsubscribe
@@ -25,25 +22,6 @@ h1{{font-size:1.25rem;margin:0 0 1rem}}button{{font:inherit;padding:.6rem 1rem;b
 background:#fff;cursor:pointer;margin:.3rem .5rem .3rem 0}}
 button.main{{background:#1d5b4f;border-color:#1d5b4f;color:#fff}}
 p.small{{color:#666;font-size:.875rem}}</style></head><body><main>{content}</main></body></html>"""
-
-
-def signing_key(settings: Settings) -> bytes:
-    """Return the key that signs links: SECRET_KEY, or one of its own that is made once and kept in `DATA_DIR`."""
-    if settings.secret_key is not None:
-        return plain(settings.secret_key).encode()
-    file: Path = settings.data_dir / "links.key"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        made = file.with_suffix(f".{os.getpid()}")
-        made.write_text(secrets.token_hex(32))
-        made.chmod(0o600)
-        try:
-            os.link(made, file)  # of two processes at once, one wins
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
-    return file.read_text().strip().encode()
 
 
 def add_unsubscribe(api: FastAPI, core: Core) -> None:

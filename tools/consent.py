@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from storage.database import insert_new
 from storage.models import Audit, Consent, Contact, Role, Suppression
+from storage.outgoing import Outgoing
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import FactSheet, Listing, day, plural
@@ -18,7 +19,6 @@ from tools.names import resolve_account
 
 Channel = Literal["email", "sms", "slack", "in_app"]
 MessageClass = Literal["service", "marketing", "testimonial"]
-EVERY = "all"
 ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+|\+?[\d\s()/-]{6,30}")
 COLUMNS = ("channel", "address", "reason")
 MOST_ROWS = 200_000
@@ -75,34 +75,22 @@ def set_consent(
         return f"{person.name} {verb} {message_class} messages by {channel.replace('_', '-')}."
 
 
-def refusal(
-    session: Session, contact: Contact, address: str, channel: str, message_class: str, needed: bool
-) -> str | None:
-    """Say why a message of a class may not be sent to a contact on a channel; None when it may.
+def refusal(found: Outgoing, needed: bool) -> str | None:
+    """Say why a message may not be sent to its contact; None when it may.
 
     Args:
-        address: the address that it would go to.
         needed: whether a consent has to be there; otherwise it goes unless it was refused.
     """
-    if contact.opted_out_on is not None:
-        return f"{contact.name} wants no messages since {day(contact.opted_out_on)}"
-    kept = select(Suppression).where(Suppression.channel == channel, Suppression.address == address.lower())
-    suppressed = session.exec(kept).first()
-    if suppressed is not None:
-        return f"nothing is sent to this address any more since {day(suppressed.at.date())}: {suppressed.reason}"
-    newest = session.exec(
-        select(Consent)
-        .where(
-            Consent.contact_id == contact.id,
-            col(Consent.channel).in_([channel, EVERY]),
-            col(Consent.message_class).in_([message_class, EVERY]),
-        )
-        .order_by(col(Consent.at).desc(), col(Consent.id).desc())
-    ).first()
-    if newest is not None and not newest.granted:
-        return f"{contact.name} refused {message_class} messages on {day(newest.at.date())} ({newest.source})"
-    if newest is None and needed:
-        return f"there is no consent of {contact.name} to {message_class} messages by {channel}"
+    name, kind = found.contact_name, found.message_class
+    if found.opted_out_on is not None:
+        return f"{name} wants no messages since {day(found.opted_out_on)}"
+    if found.suppressed_at is not None:
+        since = day(found.suppressed_at.date())
+        return f"nothing is sent to this address any more since {since}: {found.suppressed_because}"
+    if found.granted is False and found.said_at is not None:
+        return f"{name} refused {kind} messages on {day(found.said_at.date())} ({found.said_where})"
+    if found.granted is None and needed:
+        return f"there is no consent of {name} to {kind} messages by {found.channel.replace('_', '-')}"
     return None
 
 
@@ -211,7 +199,7 @@ def export_suppressions(ctx: Context) -> str:
     ctx.require(Role.ADMIN)
     with ctx.session() as session:
         rows = session.exec(select(Suppression).order_by(col(Suppression.id))).all()
-    return _csv([(row.channel, _plain(row.address), _plain(row.reason)) for row in rows])
+    return _csv([(row.channel, plain_cell(row.address), plain_cell(row.reason)) for row in rows])
 
 
 def _csv(rows: Iterable[tuple[str, ...]]) -> str:
@@ -222,6 +210,6 @@ def _csv(rows: Iterable[tuple[str, ...]]) -> str:
     return out.getvalue()
 
 
-def _plain(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
+def plain_cell(text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
     return f"'{text}" if text[:1] in ("=", "@", "-", "\t") else text

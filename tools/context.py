@@ -84,6 +84,8 @@ class Context:
     automatic: frozenset[str] = frozenset()  # plays, or steps as `play/step`, whose messages need no approval
     governance_file: Path = GOVERNANCE
     duties: Mapping[str, str] = field(default_factory=dict)  # who does the steps of a duty, by email
+    channels: frozenset[str] = frozenset({"email"})  # on which messages can be sent
+    hears_replies: bool = False  # whether replies come back to Tend, so that silence means something
 
     @property
     def offers(self) -> Rules:

@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session, col, select
-
-from storage.models import Account, Approval, Contact, Draft, DraftState, Outbox
+from storage.outgoing import Limit, Outgoing
+from tools.channels import ADDRESS, address_of
 from tools.consent import refusal
-from tools.context import Context
 from tools.drafts import content_hash
 from tools.facts import plural
 from tools.governance import Cap, Governance
@@ -27,65 +24,50 @@ class Verdict:
 SEND = Verdict()
 
 
-def judge(ctx: Context, session: Session, outbox: Outbox, draft: Draft) -> Verdict:
+def limit(cap: Cap, now: datetime) -> Limit:
+    """Return a cap as what the outbox counts."""
+    return Limit(cap.messages, now - timedelta(days=cap.days))
+
+
+def judge(rules: Governance, found: Outgoing, now: datetime, time_zone: str) -> Verdict:
     """Judge an approved message at the moment of sending.
 
     What can change back (hours, caps) makes it wait; what cannot (opt-out, an edit, a lost contact) cancels it.
+
+    Args:
+        time_zone: the workspace's, for a contact whose own is not known.
     """
-    contact, account = session.get_one(Contact, draft.contact_id), session.get_one(Account, draft.account_id)
-    if reason := _cancels(session, ctx.governance, outbox, draft, contact, account):
+    if reason := _cancels(rules, found):
         return Verdict(cancel=reason)
-    zone, now = contact.time_zone or ctx.time_zone, ctx.now()
-    opens = ctx.governance.of_class(draft.message_class).open_at(now, zone)
+    zone = found.time_zone or time_zone
+    opens = rules.of_class(found.message_class).open_at(now, zone)
     if opens > now:
         local = opens.astimezone(ZoneInfo(zone))
-        return Verdict(wait_until=opens, because=f"goes {local:%A %H:%M}, in {contact.name}'s own hours")
-    return _capped(ctx, session, draft, contact, account, now)
+        return Verdict(wait_until=opens, because=f"goes {local:%A %H:%M}, in {found.contact_name}'s own hours")
+    return _capped(rules, found)
 
 
-def _cancels(
-    session: Session, rules: Governance, outbox: Outbox, draft: Draft, contact: Contact, account: Account
-) -> str | None:
-    exact = content_hash(draft.channel, draft.recipient, draft.sender, draft.subject, draft.body)
-    approval = session.exec(
-        select(Approval.id).where(
-            Approval.draft_id == draft.id, Approval.decision == DraftState.APPROVED, Approval.content_hash == exact
-        )
-    ).first()
-    if approval is None or outbox.content_hash != exact:
+def _cancels(rules: Governance, found: Outgoing) -> str | None:
+    exact = content_hash(found.channel, found.recipient, found.sender, found.subject, found.body)
+    if not found.approved or found.approved_hash != exact:
         return "the text is not the one that was approved"
-    if contact.account_id != draft.account_id:
-        return f"{contact.name} is no contact of {account.name}"
-    if contact.left_on is not None:
-        return f"{contact.name} has left {account.name}"
-    if draft.channel == "email" and contact.email != draft.recipient:
-        return f"the address of {contact.name} has changed"
-    needed = "required" in (rules.of_class(draft.message_class).consent, rules.channels.get(draft.channel))
-    return refusal(session, contact, draft.recipient, draft.channel, draft.message_class, needed)
+    if found.contact_account_id != found.account_id:
+        return f"{found.contact_name} is no contact of {found.account_name}"
+    if found.left_on is not None:
+        return f"{found.contact_name} has left {found.account_name}"
+    if found.channel in ADDRESS and address_of(found, found.channel) != found.recipient:
+        return f"the {ADDRESS[found.channel][1]} of {found.contact_name} has changed"
+    needed = "required" in (rules.of_class(found.message_class).consent, rules.channels.get(found.channel))
+    return refusal(found, needed)
 
 
-def _capped(ctx: Context, session: Session, draft: Draft, contact: Contact, account: Account, now: datetime) -> Verdict:
+def _capped(rules: Governance, found: Outgoing) -> Verdict:
     """Wait until enough time has passed since the messages before, to the contact and to the account."""
-    for cap, mine, name in (
-        (ctx.governance.contact_cap, Draft.contact_id == contact.id, contact.name),
-        (ctx.governance.account_cap, Draft.account_id == account.id, account.name),
+    for cap, oldest, name in (
+        (rules.contact_cap, found.contact_full, found.contact_name),
+        (rules.account_cap, found.account_full, found.account_name),
     ):
-        if (until := _free_at(session, cap, mine, now)) is not None:
+        if oldest is not None:
             because = f"{name} got {plural(cap.messages, 'message')} within {cap.days} days, the most that is allowed"
-            return Verdict(wait_until=until, because=because)
+            return Verdict(wait_until=oldest + timedelta(days=cap.days), because=because)
     return SEND
-
-
-def _free_at(session: Session, cap: Cap, mine: Any, now: datetime) -> datetime | None:
-    since = now - timedelta(days=cap.days)
-    sent = (
-        select(Outbox.sent_at)
-        .join(Draft, col(Draft.id) == col(Outbox.draft_id))
-        .where(mine, col(Outbox.sent_at) > since)
-        .order_by(col(Outbox.sent_at).desc())
-        .limit(cap.messages)
-    )
-    times = session.exec(sent).all()
-    if len(times) < cap.messages or times[-1] is None:
-        return None
-    return times[-1] + timedelta(days=cap.days)

@@ -14,12 +14,11 @@ from storage import queries
 from storage.database import changed_one
 from storage.models import Account, Draft, DraftState, PlayRun, PlayStep, RunState, StepState, Task
 from tools.approvals import approve
+from tools.channels import address
 from tools.context import SYSTEM, Actor, Context
 from tools.drafts import compose, earlier_draft, message_facts
 from tools.errors import UserError
 from tools.play_runs import plan_again
-
-SENDABLE = ("email",)  # channels on which an approved draft is delivered
 
 
 @dataclass(frozen=True)
@@ -100,9 +99,11 @@ def _prepared(ctx: Context, session: Session, run: Run, step: Step, account: Acc
         return Prepared(None, "\n\n".join(filter(None, (step.text, note))), note)
     try:
         draft = _draft(ctx, session, run, step, account, known)
+        if step.channel in ctx.channels:
+            address(session, draft, step.channel)
     except UserError as error:
         return Prepared(None, f"{step.goal}. Please write to them yourself. {error}", str(error))
-    if step.channel not in SENDABLE:
+    if step.channel not in ctx.channels:
         note = f"Tend cannot send on the channel {step.channel}: please pass this on there yourself."
         return Prepared(None, f"{note}\n\n{draft.body}", note)
     return Prepared(draft, "")

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlmodel import Session, select
 
 from storage.models import Account, Audit, Consent, Contact
-from tools.consent import EVERY
+from storage.outbox_statements import EVERY
 from tools.context import Context
 from tools.errors import UserError
 from tools.facts import day

@@ -5,12 +5,25 @@ from typing import Any
 
 from slack_bolt import App
 
-from bot.listeners import accounts, chat, command, documents, drafts, feedback, growth, health, home, plays
+from bot.listeners import (
+    accounts,
+    chat,
+    command,
+    documents,
+    drafts,
+    feedback,
+    growth,
+    health,
+    home,
+    inbound,
+    outbox,
+    plays,
+)
 from bot.listeners.common import say_only_to
 from bot.work import Item
 from tools.errors import UserError
 
-_PARTS = (chat, home, command, drafts, accounts, health, growth, plays, feedback)
+_PARTS = (chat, home, command, drafts, accounts, health, growth, plays, feedback, outbox)
 Handler = Callable[[Any, Item], None]
 
 
@@ -27,7 +40,7 @@ def _kindly(handler: Handler) -> Handler:
 
 
 HANDLERS: dict[str, Handler] = {
-    kind: _kindly(handler) for part in (*_PARTS, documents) for kind, handler in part.HANDLERS.items()
+    kind: _kindly(handler) for part in (*_PARTS, documents, inbound) for kind, handler in part.HANDLERS.items()
 }
 
 

@@ -10,7 +10,7 @@ from bot import jobs
 from bot.audience import GUESTS, NARROW, TOO_MANY
 from bot.blocks.asking import suggestions
 from bot.blocks.parts import escape, section
-from bot.listeners import honesty, people
+from bot.listeners import honesty, outbox, people
 from bot.listeners.chat import PROMPTS, plain_question
 from bot.listeners.common import person, say_only_to
 from bot.listeners.drafts import open_review
@@ -32,6 +32,7 @@ HELP = """*What you can type*
 • `/tend grow [account]`: where accounts could grow, or how one could · `/tend offer <account>`: draft the offer
 • `/tend trial start <account>[, <trial>]` · `/tend trials`: trials of premium features
 • `/tend value <account>`: what it is still to pay
+• `/tend outbox`: messages that wait, failed or are unclear, and what to do about them
 • `/tend model`: how well losses are foretold, and how that was measured
 • `/tend honesty`: how far the scores could be trusted over the last year, each scorecard beside the others
 • `/tend simulate <scorecard> ["factor"=weight …]`: what other weights would change (admins)
@@ -101,6 +102,8 @@ def run_command(tend: Tend, item: Item) -> None:
             honesty.simulation(tend, ctx, item, rest.strip())
         elif word.lower() == "model":
             said = model_card(ctx).text
+        elif text.lower() == "outbox":
+            outbox.show(tend, ctx, item)
         elif word.lower() == "trial":
             said = _trial(ctx, rest.strip())
         elif word.lower() == "grow":

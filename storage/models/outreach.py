@@ -36,7 +36,7 @@ class Draft(WorkspaceRow, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     account_id: int = Field(foreign_key="account.id", index=True)
-    contact_id: int = Field(foreign_key="contact.id")
+    contact_id: int = Field(foreign_key="contact.id", index=True)
     channel: str = Field(default="email", max_length=20)
     purpose: str = Field(max_length=40)
     recipient: str = Field(max_length=254)
@@ -82,13 +82,17 @@ class Outbox(WorkspaceRow, table=True):
     """An approved message on its way, exactly as approved. Its state is its draft's."""
 
     __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_due", "workspace_id", "next_attempt_at"),
+        Index("ix_outbox_lease", "workspace_id", "lease_until"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     draft_id: int = Field(foreign_key="draft.id", unique=True)
     idempotency_key: str = Field(max_length=80, unique=True)
     content_hash: str = Field(max_length=64)
     attempts: int = 0
-    next_attempt_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    next_attempt_at: datetime = Field(sa_type=UtcDateTime)  # `storage.outgoing.NEVER` unless it is to be sent
     lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_error: str | None = Field(default=None, max_length=400)
     sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

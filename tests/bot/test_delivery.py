@@ -10,13 +10,15 @@ import pytest
 from aiosmtpd.controller import Controller
 from sqlmodel import select
 
-from bot.delivery import DeliveryWorker, EmailSender, SendError, deliver_next
+from bot.delivery import DeliveryWorker, deliver_next
 from bot.local.mailbox import Mailbox, free_port
+from bot.senders import SendError
+from bot.senders.email import EmailSender
 from storage.models import DraftState, Outbox
 from tools import approvals
 from tools.context import Context
 from tools.drafts import DraftCard, draft_outreach
-from tools.outbox import FIRST_WAIT, SENDING_LEASE, Parcel
+from tools.outbox import FIRST_WAIT, SENDING_LEASE, Outcome, Parcel
 
 FROM = "success@team.example"
 PARCEL = Parcel(1, "draft-1-abc", "email", "ann@customer.example", "Ann Lee", "dana@team.example", "Dana", "Hi", "Text")
@@ -41,9 +43,9 @@ def approved(ctx: Context) -> DraftCard:
     return approvals.approve(ctx, card.id, card.content_hash)
 
 
-def deliver(ctx: Context, sender: EmailSender) -> list[DraftCard]:
+def deliver(ctx: Context, sender: EmailSender) -> list[Outcome]:
     """Deliver all that is due; returns how each changed card stood then."""
-    changed: list[DraftCard] = []
+    changed: list[Outcome] = []
     while deliver_next(ctx, {"email": sender}, changed.append):
         pass
     return changed
@@ -155,7 +157,7 @@ def test_a_mail_whose_worker_vanished_is_shown_as_unclear(
 
 
 def test_without_a_mail_server_in_the_settings_mail_waits_and_says_so(ctx: Context, approved: DraftCard) -> None:
-    changed: list[DraftCard] = []
+    changed: list[Outcome] = []
     deliver_next(ctx, {}, changed.append)
     assert [(card.state, card.note) for card in changed] == [
         (DraftState.APPROVED, "nothing is set up to send by email (SMTP_URL)")
@@ -167,7 +169,7 @@ def test_an_unforeseen_error_of_a_sender_is_unclear_at_once(ctx: Context, approv
         def send(self, parcel: Parcel, ctx: Context) -> None:
             raise RuntimeError("secret words")
 
-    changed: list[DraftCard] = []
+    changed: list[Outcome] = []
     assert deliver_next(ctx, {"email": Broken()}, changed.append)
     assert [(card.state, card.note) for card in changed] == [(DraftState.UNCLEAR, "sending broke off (RuntimeError)")]
 
@@ -237,7 +239,7 @@ def test_the_worker_empties_every_outbox_when_it_is_woken(
     done = threading.Event()
     told: list[DraftState] = []
 
-    def changed(ctx: Context, card: DraftCard) -> None:
+    def changed(ctx: Context, card: Outcome) -> None:
         told.append(card.state)
         done.set()
 

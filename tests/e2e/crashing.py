@@ -6,10 +6,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from bot import agent, delivery, jobs, messages, work
+from bot import agent, jobs, messages, work
 from bot.app import build
 from bot.http import create_http
 from bot.local.run import Running
+from bot.senders.email import EmailSender
 from bot.settings import Settings
 from tests.e2e.conftest import fixed_now
 from tools import approvals, digests, outbox
@@ -47,9 +48,9 @@ POINTS: dict[str, Callable[[], None]] = {
     "after the approval": lambda: after(approvals, "approve"),
     "before claiming for sending": lambda: before(outbox, "claim_next"),
     "after claiming for sending": lambda: after(outbox, "claim_next"),
-    "before handing over": lambda: before(delivery.EmailSender, "_data"),
-    "after handing over": lambda: after(delivery.EmailSender, "_data"),
-    "before noting that it was sent": lambda: before(outbox, "mark_sent"),
+    "before handing over": lambda: before(EmailSender, "_data"),
+    "after handing over": lambda: after(EmailSender, "_data"),
+    "before noting that it was sent": lambda: before(outbox, "hand_on"),
 }
 
 

@@ -27,9 +27,10 @@ DANA, CHANNEL = "U0001", "C0CUSTOMERS"
 # each starts in a moment, and dies alone.
 CHILDREN = multiprocessing.get_context("forkserver")
 CHILDREN.set_forkserver_preload(
-    ["tests.e2e.crashing", "bot.offline", "langchain.agents", "alembic.command", "uvicorn.protocols.http.auto",
-     "uvicorn.protocols.websockets.auto", "uvicorn.loops.auto", "uvicorn.lifespan.on", "model2vec.model",
-     "model2vec.persistence", "tokenizers", "ibis.backends.duckdb", "pandas", "anyio._backends._asyncio"]
+    ["tests.e2e.crashing", "tests.e2e.delivering", "bot.offline", "langchain.agents", "alembic.command",
+     "uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto", "uvicorn.loops.auto", "uvicorn.lifespan.on",
+     "model2vec.model", "model2vec.persistence", "tokenizers", "ibis.backends.duckdb", "pandas",
+     "anyio._backends._asyncio"]
 )  # fmt: skip
 AFTER_THE_LEASE = 1.3  # seconds: what was running when the process died is taken up again, see `crashing.run`
 

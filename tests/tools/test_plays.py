@@ -36,6 +36,7 @@ from tests.knowledge.play_worlds import email, play, task
 from tests.tools import portfolio
 from tools import play_runs, play_steps, plays
 from tools.context import Context
+from tools.drafts import content_hash
 from tools.play_control import stop_run
 from tools.play_facts import play_table
 from tools.plays import PlayReport, run_due_steps, run_plays
@@ -355,3 +356,21 @@ def test_variants_may_differ_in_time_and_an_account_keeps_its_own(ctx: Context) 
     waits = {"late": 3 * DAY}.get(run.variant, timedelta(0))
     assert step.due_at - run.started_at >= waits
     assert (step.due_at - run.started_at < DAY) == (run.variant == "standard")
+
+
+@pytest.mark.parametrize("phone", ["+49 30 1234", None])
+def test_a_step_on_a_channel_that_is_set_up_becomes_a_draft_to_the_contact_there(
+    both: Context, phone: str | None
+) -> None:
+    """Without a number it stays a task that says what is missing."""
+    on_sms = replace(both, channels=frozenset({"email", "sms"}))
+    change(on_sms, Contact, Contact.account_id > 0, phone=phone)
+    steps = [email("first", "0h", channel="sms")]
+    go(on_sms, play("text", trigger={"when": "health < 60"}, audience=ONE, steps=steps))
+    drafts, tasks = rows(on_sms, Draft), rows(on_sms, Task)
+    assert (len(drafts), len(tasks)) == ((1, 0) if phone else (0, 1))
+    for draft in drafts:
+        assert (draft.channel, draft.recipient) == ("sms", phone)
+        assert draft.content_hash == content_hash("sms", phone or "", draft.sender, draft.subject, draft.body)
+    for task_ in tasks:
+        assert "has no phone number" in task_.text
