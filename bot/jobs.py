@@ -35,11 +35,13 @@ class Job:
         name: also its key in the table of periods.
         period: returns the period that is due now, or None; each runs once.
         function: does it and returns what it did, for the record.
+        wanted: whether it is set up at all.
     """
 
     name: str
     period: Callable[[Context], str | None]
     function: Callable[[Tend, Context], dict[str, Any]]
+    wanted: Callable[[Tend], bool] = lambda tend: True
 
 
 def daily(ctx: Context) -> str:
@@ -148,6 +150,10 @@ def expire_drafts(tend: Tend, ctx: Context) -> dict[str, Any]:
     return {"expired": len(expired), "woken": len(woken)}
 
 
+def has_mailbox(tend: Tend) -> bool:
+    return tend.settings.imap_url is not None
+
+
 JOBS = (
     Job("read_texts", daily, read_texts),
     Job("score", daily, score_all),
@@ -155,6 +161,9 @@ JOBS = (
     Job("plays", daily, run_plays),
     Job("play_steps", hourly, do_due_steps),
     Job("expire_drafts", hourly, expire_drafts),
+    Job(
+        mailbox_job.NAME, mailbox_job.five_minutes, mailbox_job.read_mailbox, lambda tend: bool(tend.settings.imap_url)
+    ),
 )
 
 
@@ -164,7 +173,6 @@ def sync_documents(tend: Tend, ctx: Context) -> dict[str, Any]:
     return {**vars(done.synced), "problems": [str(problem) for problem in (*done.problems, *done.errors)][:20]}
 
 
-MAILBOX = Job(mailbox_job.NAME, mailbox_job.five_minutes, mailbox_job.read_mailbox)
 SLOW_JOBS = (  # after the digests, which do not wait for minutes
     Job("documents", hourly, sync_documents),
     Job("train", weekly, train_churn),
@@ -177,8 +185,7 @@ def run_due(tend: Tend, ctx: Context, slow: bool = True) -> list[str]:
     Args:
         slow: what takes minutes, too; not while a person waits.
     """
-    jobs = (*JOBS, MAILBOX) if tend.settings.imap_url else JOBS
-    ran = [job.name for job in jobs if _run(tend, ctx, job.name, job.period(ctx), job.function)]
+    ran = [job.name for job in JOBS if job.wanted(tend) and _run(tend, ctx, job.name, job.period(ctx), job.function)]
     for subscription in digests.subscriptions(ctx):
         period = digest_period(ctx, subscription)
         if _run(tend, ctx, f"digest:{subscription.channel}", period, _digest(subscription, period or "")):
