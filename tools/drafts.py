@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 from sqlalchemy.exc import IntegrityError
@@ -19,12 +19,11 @@ from tools.context import Context
 from tools.errors import UserError
 from tools.facts import Fact, FactSheet, Result, day
 from tools.names import resolve_account
+from tools.purposes import FEWEST_OBSERVATIONS, Purpose, has_left, refuse_unfit, suggest_purpose, template_for
 from tools.refresh import features_on
 from tools.writing import one_line
 
-Purpose = Literal["check_in", "risk", "renewal", "adoption", "support", "billing", "celebration", "onboarding"]
 EXPIRES_AFTER = timedelta(days=7)
-FEWEST_OBSERVATIONS = 2  # a message that says less about the account is generic, and is not drafted
 QUOTE_LENGTH = 120
 # How reviewers read the facts that are not in the catalogue.
 LABELS = {
@@ -82,8 +81,11 @@ def draft_outreach(
             return draft_card(session, known)
         as_of = scored_day(ctx, session)
         found = resolve_account(session, account, as_of)
+        purpose = purpose or ("win_back" if has_left(found, as_of) else None)
+        if purpose:
+            refuse_unfit(session, ctx.governance, found, purpose, ctx.now(), as_of)
         facts = message_facts(ctx, session, found, as_of)
-        template = templates()[purpose or suggest_purpose(facts)]
+        template = template_for(purpose or suggest_purpose(facts), facts)
         draft = compose(ctx, session, found, facts, template, as_of)
         draft.request_key = request_key
         session.add(draft)
@@ -93,22 +95,6 @@ def draft_outreach(
             session.rollback()
             draft = earlier_draft(session, request_key) or draft
         return draft_card(session, draft)
-
-
-def suggest_purpose(facts: dict[str, Any]) -> str:
-    """Choose the purpose that the account's situation asks for, the most urgent first."""
-    at_least, at_most = _at_least(facts), _at_most(facts)
-    rules = (
-        ("support", facts["escalated_subject"] is not None),
-        ("billing", at_least("failed_payments_90d", 1) or at_least("days_overdue", 5)),
-        ("risk", facts["left_name"] is not None or at_least("days_since_use", 14)),
-        ("check_in", at_most("usage_change_28d", -0.15)),
-        ("onboarding", at_most("tenure_days", 90)),
-        ("renewal", at_least("days_to_renewal", 0) and at_most("days_to_renewal", 90)),
-        ("adoption", at_most("core_feature_share", 0.6)),
-        ("celebration", at_least("goal_attainment", 1)),
-    )
-    return next((purpose for purpose, holds in rules if holds), "check_in")
 
 
 def message_facts(
@@ -306,11 +292,3 @@ def _left(session: Session, account: Account, as_of: date) -> str | None:
         .order_by(col(StakeholderChange.changed_on).desc())
     ).first()
     return quoted(found.contact_name) if found else None
-
-
-def _at_least(facts: dict[str, Any]) -> Any:
-    return lambda name, least: facts[name] is not None and facts[name] >= least
-
-
-def _at_most(facts: dict[str, Any]) -> Any:
-    return lambda name, most: facts[name] is not None and facts[name] <= most

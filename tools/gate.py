@@ -13,6 +13,7 @@ from tools.context import Context
 from tools.drafts import content_hash
 from tools.facts import plural
 from tools.governance import Cap, Governance
+from tools.testimonial_rules import CLASS, testimonial_obstacle
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,11 @@ def judge(ctx: Context, session: Session, outbox: Outbox, draft: Draft) -> Verdi
     What can change back (hours, caps) makes it wait; what cannot (opt-out, an edit, a lost contact) cancels it.
     """
     contact, account = session.get_one(Contact, draft.contact_id), session.get_one(Account, draft.account_id)
+    zone, now = contact.time_zone or ctx.time_zone, ctx.now()
     if reason := _cancels(session, ctx.governance, outbox, draft, contact, account):
         return Verdict(cancel=reason)
-    zone, now = contact.time_zone or ctx.time_zone, ctx.now()
+    if draft.message_class == CLASS and (why := testimonial_obstacle(session, account, now, ctx.governance, draft)):
+        return Verdict(cancel=why)
     opens = ctx.governance.of_class(draft.message_class).open_at(now, zone)
     if opens > now:
         local = opens.astimezone(ZoneInfo(zone))
@@ -66,10 +69,15 @@ def _cancels(
 
 def _capped(ctx: Context, session: Session, draft: Draft, contact: Contact, account: Account, now: datetime) -> Verdict:
     """Wait until enough time has passed since the messages before, to the contact and to the account."""
-    for cap, mine, name in (
+    caps: list[tuple[Cap, Any, str]] = [
         (ctx.governance.contact_cap, Draft.contact_id == contact.id, contact.name),
         (ctx.governance.account_cap, Draft.account_id == account.id, account.name),
-    ):
+    ]
+    if draft.message_class == CLASS:
+        caps.append(
+            (ctx.governance.testimonial_cap, Draft.message_class == CLASS, "all customers together, of requests")
+        )
+    for cap, mine, name in caps:
         if (until := _free_at(session, cap, mine, now)) is not None:
             because = f"{name} got {plural(cap.messages, 'message')} within {cap.days} days, the most that is allowed"
             return Verdict(wait_until=until, because=because)
