@@ -74,9 +74,7 @@ def _capped(ctx: Context, session: Session, draft: Draft, contact: Contact, acco
         (ctx.governance.account_cap, Draft.account_id == account.id, account.name),
     ]
     if draft.message_class == CLASS:
-        caps.append(
-            (ctx.governance.testimonial_cap, Draft.message_class == CLASS, "all customers together, of requests")
-        )
+        caps.append((ctx.governance.testimonial_cap, Draft.message_class == CLASS, "everybody together"))
     for cap, mine, name in caps:
         if (until := _free_at(session, cap, mine, now)) is not None:
             because = f"{name} got {plural(cap.messages, 'message')} within {cap.days} days, the most that is allowed"

@@ -39,7 +39,8 @@ def do_step(ctx: Context, run: Run, step: Step, table: pl.DataFrame, as_of: date
         table: the table of plays of the day `as_of`: what a message may say.
 
     Returns:
-        `draft`, `task`, or `skipped` where it must not be asked for now; None when somebody else did it, or ended the run, in the meantime.
+        `draft`, `task`, or `skipped` where it must not be asked for now; None when somebody else
+        did it, or ended the run, in the meantime.
     """
     with ctx.session() as session:
         account = session.get_one(Account, run.account_id)

@@ -18,7 +18,7 @@ WENT_OUT = (DraftState.SENT, DraftState.SENDING, DraftState.UNCLEAR)
 ASKED = (*WENT_OUT, DraftState.DRAFTED, DraftState.SNOOZED, DraftState.APPROVED)
 
 
-def testimonial_obstacle(
+def testimonial_obstacle(  # noqa: PT028 (no test)
     session: Session, account: Account, now: datetime, rules: Governance, draft: Draft | None = None
 ) -> str | None:
     """Say why an account must not be asked for praise now; None when it may be.
@@ -86,9 +86,7 @@ def _given(session: Session, now: datetime, states: Any, only: Collection[int] |
         since, *_within(Testimonial.account_id, only)
     )
     rows = session.exec(newest.group_by(col(Testimonial.account_id))).all()
-    return {
-        key: f"they gave one on {day(at.date())}; the next request is due after {REST_DAYS} days" for key, at in rows
-    }
+    return {key: f"they gave one on {day(at.date())}, and {REST_DAYS} days have to pass" for key, at in rows}
 
 
 def _asked(session: Session, now: datetime, states: Any, only: Collection[int] | None) -> dict[int, str]:

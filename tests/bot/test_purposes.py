@@ -12,7 +12,7 @@ from tools.purposes import Purpose, purposes
 
 ASKED = {
     "ask Globex for a testimonial": "testimonial",
-    "please ask Globex whether we may quote them as a testimonial": "testimonial",
+    "please ask Globex if we may have a testimonial": "testimonial",
     "request a testimonial from Globex": "testimonial",
     "draft a testimonial request to Globex": "testimonial",
     "ask Globex for a case study": "case_study",

@@ -96,7 +96,8 @@ def test_growth_is_not_spoken_of_where_something_forbids_it(ctx: Context) -> Non
         session.add(
             Opportunity(
                 account_id=farms.id or 0, offer="seats", type="seats", score=70, probability=0.4, timing="now",
-                blocker="a payment failed", opened_on=ago(1), day=ago(0), low=0.3, high=0.5, reasons="[]", evidence="{}",
+                blocker="a payment failed", opened_on=ago(1), day=ago(0), low=0.3, high=0.5,
+                reasons="[]", evidence="{}",
             )
         )  # fmt: skip
         session.commit()
