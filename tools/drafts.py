@@ -17,10 +17,11 @@ from storage.models import Account, Contact, Draft, DraftState, Goal, Outbox, Ro
 from tools.account_query import scored_day
 from tools.context import Context
 from tools.errors import UserError
-from tools.facts import Fact, FactSheet, Result, day
+from tools.facts import Fact, Result, day
 from tools.names import resolve_account
 from tools.purposes import FEWEST_OBSERVATIONS, Purpose, has_left, refuse_unfit, suggest_purpose, template_for
 from tools.refresh import features_on
+from tools.tone import tone_of, toned
 from tools.writing import one_line
 
 EXPIRES_AFTER = timedelta(days=7)
@@ -138,7 +139,7 @@ def draft_card(session: Session, draft: Draft) -> DraftCard:
     facts = tuple(_fact(entry) for entry in draft.facts)
     template = templates().get(draft.purpose)
     return DraftCard(
-        text=f"Draft for {contact.name} at {account.name}: “{draft.subject}”.",
+        text=f"Draft for {contact.name} at {account.name}: “{draft.subject}”.{_language_words(contact)}",
         facts=facts,
         account_ids=(draft.account_id,),
         id=draft.id or 0,
@@ -164,6 +165,12 @@ def draft_card(session: Session, draft: Draft) -> DraftCard:
         language=contact.language,
         undo_until=_leaves_at(session, draft),
     )
+
+
+def _language_words(contact: Contact) -> str:
+    """What reviewers have to know where the contact writes in another language."""
+    english = contact.language.lower().startswith("en")
+    return "" if english else f" Their language is “{contact.language}”; the draft is in English."
 
 
 def _leaves_at(session: Session, draft: Draft) -> datetime | None:
@@ -209,6 +216,7 @@ def compose(
         )
     words = {**facts, "first_name": contact.name.split()[0], "sender": ctx.actor.name.split()[0]}
     message = render(template, words, used)
+    body = toned(message.body, tone_of(session, ctx.actor), words["first_name"], words["sender"])
     now = ctx.now()
     return Draft(
         account_id=account.id or 0,
@@ -220,8 +228,8 @@ def compose(
         sender=ctx.actor.email,
         sender_name=ctx.actor.name,
         subject=message.subject,
-        body=message.body,
-        content_hash=content_hash("email", contact.email, ctx.actor.email, message.subject, message.body),
+        body=body,
+        content_hash=content_hash("email", contact.email, ctx.actor.email, message.subject, body),
         facts=[fact.to_dict() for fact in _used_facts(account, facts, used, as_of)],
         created_by=ctx.actor.email,
         created_at=now,
@@ -239,15 +247,17 @@ def _high_risk(ctx: Context, template: Template) -> dict[str, Any]:
 
 
 def _used_facts(account: Account, facts: dict[str, Any], used: list[str], as_of: date) -> list[Fact]:
-    sheet = FactSheet(as_of)
-    for name in used:
-        column = observations()[name].fact
-        feature = CATALOGUE.get(column)
-        label = feature.label if feature else LABELS.get(column, column)
-        source = feature.source if feature else THEIR_WORDS.get(column, "account")
-        shown = feature.show(facts[column]) if feature else facts[column]
-        sheet.add(account.name, label, shown, "text", source, "customer" if column in THEIR_WORDS else "")
-    return sheet.facts
+    return [fact_of(account, facts, name, as_of) for name in used]
+
+
+def fact_of(account: Account, facts: dict[str, Any], observation: str, as_of: date) -> Fact:
+    """Return the fact that backs an observation which holds."""
+    column = observations()[observation].fact
+    feature = CATALOGUE.get(column)
+    label = feature.label if feature else LABELS.get(column, column)
+    source = feature.source if feature else THEIR_WORDS.get(column, "account")
+    shown = feature.show(facts[column]) if feature else facts[column]
+    return Fact(account.name, label, shown, "text", as_of, source, "customer" if column in THEIR_WORDS else "")
 
 
 def _fact(entry: dict[str, Any]) -> Fact:

@@ -71,7 +71,7 @@ def _not_now(ctx: Context, session: Session, step: Step, account: Account) -> st
     template = ctx.library().templates.get(step.template or "")
     if template is None or template.message_class != CLASS:
         return None
-    return testimonial_obstacle(session, account, ctx.now(), ctx.governance)
+    return testimonial_obstacle(session, account, ctx.now(), ctx.governance, None)
 
 
 def _approve_automatically(ctx: Context, run: Run, step: Step, draft: Draft) -> None:

@@ -84,7 +84,7 @@ def refuse_unfit(
             f"{account.name} left on {day(account.churned_on)}. I can only draft to win it back: “win {account.name} "
             "back”."
         )
-    if purpose in PRAISE and (why := testimonial_obstacle(session, account, now, rules)):
+    if purpose in PRAISE and (why := testimonial_obstacle(session, account, now, rules, None)):
         raise UserError(f"I do not ask {account.name} for a {purpose.replace('_', ' ')} now: {why}.")
     if purpose == "expansion" and (held := _held_back(session, account)):
         raise UserError(f"I hold back anything about growth with {account.name}: {held}. Settle that first.")

@@ -18,8 +18,8 @@ WENT_OUT = (DraftState.SENT, DraftState.SENDING, DraftState.UNCLEAR)
 ASKED = (*WENT_OUT, DraftState.DRAFTED, DraftState.SNOOZED, DraftState.APPROVED)
 
 
-def testimonial_obstacle(  # noqa: PT028 (no test)
-    session: Session, account: Account, now: datetime, rules: Governance, draft: Draft | None = None
+def testimonial_obstacle(
+    session: Session, account: Account, now: datetime, rules: Governance, draft: Draft | None
 ) -> str | None:
     """Say why an account must not be asked for praise now; None when it may be.
 

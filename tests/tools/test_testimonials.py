@@ -74,8 +74,7 @@ def ask(ctx: Context) -> None:
 
 def give(ctx: Context, **allowed: bool) -> int:
     words = "It halved our paperwork."
-    made = testimonial_records.collect_testimonial(ctx, FARMS, "max nye", words, 5, use="reporting", **allowed)
-    return made
+    return testimonial_records.collect_testimonial(ctx, FARMS, "max nye", words, 5, use="reporting", **allowed)
 
 
 OBSTACLES: dict[str, Callable[[Context], object]] = {
@@ -114,7 +113,7 @@ def test_after_half_a_year_they_may_be_asked_again(ctx: Context, clock: Stepped)
     with ctx.session() as session:
         account = session.get_one(Account, key(ctx))
         change(ctx, Account, Account.external_id == "a11", renewal_on=ago(-500))
-        assert testimonial_rules.testimonial_obstacle(session, account, ctx.now(), ctx.governance) is None
+        assert testimonial_rules.testimonial_obstacle(session, account, ctx.now(), ctx.governance, None) is None
 
 
 @pytest.mark.parametrize("happens", [escalate, renew_soon, run_a_renewal_play])
