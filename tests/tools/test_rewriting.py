@@ -25,12 +25,8 @@ def anew(ctx: Context, card: DraftCard, how: str) -> DraftCard:
 
 def test_shorter_keeps_greeting_two_facts_the_question_and_the_closing(ctx: Context, card: DraftCard) -> None:
     made = anew(ctx, card, "shorter")
-    assert made.body == (
-        "Hi Cy,\n\n"
-        "Your team has used the product 80% less over the last four weeks than in the four before, about 3.5 days a "
-        "week now.\n\n"
-        "20% of the core features are in use.\n\nWould 20 minutes this week suit you?\n\nBest,\nDana"
-    ) or (len(made.body) < len(card.body) * 0.8 and made.body.count("?") == 1)
+    assert len(made.body) < len(card.body) * 0.7
+    assert made.body.count("?") == 1
     assert made.body.startswith("Hi Cy,\n\n")
     assert made.body.endswith("\n\nBest,\nDana")
     assert len(made.facts) == 2
@@ -51,10 +47,11 @@ def test_an_apology_stays_in_a_short_message(ctx: Context) -> None:
 def test_a_short_request_for_praise_still_says_that_they_decide(ctx: Context) -> None:
     change(ctx, Account, Account.external_id == "a11", renewal_on=ago(-200))
     made = draft_outreach(ctx, "Juniper Farms", "testimonial")
-    try:
-        made = anew(ctx, made, "shorter")
-    except UserError as error:
-        assert "as short" in str(error)
+    first, *rest = made.body.split("\n\n")
+    longer = "\n\n".join([first, "There is much to tell, and I shall not tell it here.", *rest])
+    longer = approvals.edit(ctx, made.id, made.content_hash, made.subject, longer)
+    made = anew(ctx, longer, "shorter")
+    assert "much to tell" not in made.body
     assert "you decide whether your name, your company and your logo appear" in made.body
 
 
@@ -92,7 +89,8 @@ def test_the_new_text_needs_a_new_look_and_the_old_one_is_kept(ctx: Context, car
             late()
     with ctx.session() as session:
         row = session.exec(select(Audit).where(Audit.action == "draft.rewrite")).one()
-    assert row.before and row.after
+    assert row.before
+    assert row.after
     assert (row.before["body"], row.after["body"], row.after["how"]) == (card.body, made.body, "warmer")
     assert approvals.approve(ctx, card.id, made.content_hash).state == DraftState.APPROVED
 
