@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bot import churn_cli, knowledge_cli, scorecards_cli
+from bot import audit_cli, churn_cli, knowledge_cli, scorecards_cli
 from bot.console import Json, core, friendly, out, print_json, progress_bars
 from bot.settings import Settings
 
@@ -250,6 +250,7 @@ def _wait_for_stop() -> None:
 scorecards_cli.register(cli)
 churn_cli.register(cli)
 knowledge_cli.register(cli)
+audit_cli.register(cli)
 
 if __name__ == "__main__":
     cli()

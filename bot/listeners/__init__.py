@@ -5,12 +5,24 @@ from typing import Any
 
 from slack_bolt import App
 
-from bot.listeners import accounts, chat, command, documents, drafts, feedback, growth, health, home, plays
+from bot.listeners import (
+    accounts,
+    chat,
+    command,
+    documents,
+    drafts,
+    feedback,
+    growth,
+    health,
+    home,
+    plays,
+    testimonials,
+)
 from bot.listeners.common import say_only_to
 from bot.work import Item
 from tools.errors import UserError
 
-_PARTS = (chat, home, command, drafts, accounts, health, growth, plays, feedback)
+_PARTS = (chat, home, command, drafts, accounts, health, growth, plays, feedback, testimonials)
 Handler = Callable[[Any, Item], None]
 
 
