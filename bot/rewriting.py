@@ -102,5 +102,5 @@ def _questions(text: str) -> list[str]:
 
 def _shared(before: str, after: str) -> float:
     """The share of a question's longer words, by their beginnings, that another one has, too."""
-    wanted, there = (set(word[:5] for word in re.findall(r"[a-z0-9]{4,}|\d+", q.lower())) for q in (before, after))
+    wanted, there = ({word[:5] for word in re.findall(r"[a-z0-9]{4,}|\d+", q.lower())} for q in (before, after))
     return len(wanted & there) / len(wanted) if wanted else 1.0

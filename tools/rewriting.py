@@ -13,14 +13,13 @@ from sqlmodel import Session, col, select
 
 from knowledge.documents import Message, Template, observations, render, templates, true_observations
 from knowledge.embedding import embed
-from scoring.catalogue import CATALOGUE
 from storage.database import changed_one
 from storage.models import Account, Audit, Draft, Role, Ticket
 from tools.account_query import scored_day
 from tools.approvals import LONGEST_BODY, OPEN, PLACEHOLDER, get_open_draft
 from tools.claims import sentences, stated
 from tools.context import Context
-from tools.drafts import LABELS, DraftCard, content_hash, draft_card, fact_of, message_facts, quoted
+from tools.drafts import DraftCard, content_hash, draft_card, fact_of, message_facts, quoted
 from tools.errors import StaleError, UserError
 from tools.facts import Fact
 from tools.purposes import FEWEST_OBSERVATIONS

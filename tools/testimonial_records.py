@@ -1,5 +1,7 @@
 """Testimonials that customers gave: entered, approved by a second person, found as social proof, withdrawn."""
 
+from typing import Any
+
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
@@ -107,7 +109,7 @@ def find_testimonials(
         account: only this customer's.
     """
     with ctx.session() as session:
-        where = [Testimonial.state == APPROVED, col(Testimonial.may_use_quote)]
+        where: list[Any] = [Testimonial.state == APPROVED, col(Testimonial.may_use_quote)]
         where += [col(Testimonial.use).icontains(use, autoescape=True)] if use else []
         where += [Account.industry == industry] if industry else []
         if account:  # the quote of a customer who wants no name is not found by the name

@@ -69,7 +69,7 @@ def _negotiating(session: Session, now: datetime, states: Any, only: Collection[
     """A renewal that is near, or that a play is at."""
     today = now.date()
     near = (col(Account.renewal_on) >= today, col(Account.renewal_on) <= today + timedelta(days=NEGOTIATING_DAYS))
-    soon = session.exec(select(Account.id, Account.renewal_on).where(*near, *_within(Account.id, only))).all()
+    soon = session.exec(select(col(Account.id), col(Account.renewal_on)).where(*near, *_within(Account.id, only))).all()
     at_it = (
         col(PlayRun.play).contains("renewal"),
         col(PlayRun.state).in_((RunState.RUNNING, RunState.PAUSED)),

@@ -87,7 +87,9 @@ def on_entered(ack: Any, body: dict[str, Any], view: dict[str, Any], context: An
             values["contact"]["contact"]["selected_option"]["value"],
             values["quote"]["quote"]["value"] or "",
             int(rating) if rating else None,
-            *(name in allowed for name in ("name", "logo", "quote")),
+            may_use_name="name" in allowed,
+            may_use_logo="logo" in allowed,
+            may_use_quote="quote" in allowed,
             use=values["use"]["use"].get("value") or "",
         )
     except UserError as error:
