@@ -8,7 +8,7 @@ import pytest
 
 from bot.blocks import result_blocks
 from bot.blocks.testimonials import enter_view, of_account
-from bot.local.blockkit import check_blocks, check_view
+from bot.local.blockkit import SURFACES
 from storage.models import Testimonial
 from tools.testimonials import Candidate, Candidates
 
@@ -22,7 +22,7 @@ def ids(blocks: list[dict[str, Any]]) -> list[str]:
 
 def test_candidates_have_the_reason_and_two_buttons_each_and_the_held_ones_why_not() -> None:
     blocks = result_blocks(Candidates("12 accounts may be asked.", rows=ROWS, held=HELD, total=(12, 1)))
-    check_blocks(blocks)
+    assert not [wrong for block in blocks for wrong in SURFACES["message"](block, "block")]
     assert ids(blocks) == ["draft_testimonial", "enter_testimonial"] * 8
     shown = json.dumps(blocks)
     assert "Held &amp; Co: an escalated ticket is open" in shown
@@ -48,7 +48,7 @@ def test_a_testimonial_offers_what_can_still_be_done_with_it(state: str, buttons
         given_at=datetime(2026, 5, 4, tzinfo=UTC), entered_by="dana@team.example",
     )  # fmt: skip
     blocks = of_account("Acme", 1, [row])
-    check_blocks(blocks)
+    assert not [wrong for block in blocks for wrong in SURFACES["message"](block, "block")]
     assert ids(blocks) == ["enter_testimonial", *buttons]
     assert "Good &amp; &lt;fast&gt;" in json.dumps(blocks)
     assert "allowed: the quote" in json.dumps(blocks)
@@ -56,7 +56,7 @@ def test_a_testimonial_offers_what_can_still_be_done_with_it(state: str, buttons
 
 def test_the_modal_asks_for_each_permission_by_itself_and_none_is_ticked() -> None:
     view = enter_view("Acme", 1, ["Max Nye"])
-    check_view(view)
+    assert not [wrong for block in view["blocks"] for wrong in SURFACES["modal"](block, "block")]
     allowed = next(block["element"] for block in view["blocks"] if block.get("block_id") == "allowed")
     assert [one["value"] for one in allowed["options"]] == ["quote", "name", "logo"]
     assert "initial_options" not in allowed
