@@ -60,7 +60,7 @@ FITTING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("purpose", set(Purpose.__args__) - {"win_back"})  # type: ignore[attr-defined]
+@pytest.mark.parametrize("purpose", sorted(set(Purpose.__args__) - {"win_back"}))  # type: ignore[attr-defined]
 def test_every_purpose_makes_a_whole_message_with_its_facts(ctx: Context, purpose: Any) -> None:
     account = FITTING.get(purpose, "Acme Group")
     card = draft_outreach(ctx, account, purpose)
@@ -174,3 +174,15 @@ def test_the_fingerprint_changes_with_everything_that_an_approval_is_for() -> No
     changed = {content_hash(*(*exact[:n], exact[n] + "x", *exact[n + 1 :])) for n in range(5)}
     moved = content_hash("email", "ann@customer.example", "dana@team.example", "SubjectB", "ody")
     assert len(changed | {content_hash(*exact), moved}) == 7
+
+
+def test_another_language_of_the_contact_is_said_on_the_card(ctx: Context) -> None:
+    assert "language" not in draft_outreach(ctx, "Acme Group", "check_in").text
+    with ctx.session() as session:
+        for person in session.exec(select(Contact)).all():
+            person.language = "de"
+            session.add(person)
+        session.commit()
+    card = draft_outreach(ctx, "Acme Group", "check_in")
+    assert card.text.endswith("Their language is “de”; the draft is in English.")
+    assert card.language == "de"
