@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bot import churn_cli, knowledge_cli, outbox_cli, scorecards_cli
+from bot import audit_cli, churn_cli, knowledge_cli, outbox_cli, scorecards_cli
 from bot.console import Json, core, friendly, out, print_json, progress_bars
 from bot.settings import Settings
 
@@ -251,6 +251,7 @@ scorecards_cli.register(cli)
 churn_cli.register(cli)
 knowledge_cli.register(cli)
 outbox_cli.register(cli)
+audit_cli.register(cli)
 
 if __name__ == "__main__":
     cli()

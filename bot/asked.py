@@ -45,10 +45,11 @@ def check(tool: Tool, given: dict[str, Any], question: str, lexicon: Lexicon, li
 
 def asks_for_draft(question: str) -> bool:
     """Whether a question asks for a message to be written."""
-    from bot.offline import WRITE, clauses
+    from bot.offline import WRITE, WRITE_FOR, clauses
     from bot.slots.words import put_right
 
-    return bool(ASKS.search(question)) or any(WRITE.search(put_right(clause)) for clause in clauses(question))
+    asked = [put_right(clause) for clause in clauses(question)]
+    return bool(ASKS.search(question)) or any(WRITE.search(one) or WRITE_FOR.search(one) for one in asked)
 
 
 def means(account: str, question: str, lexicon: Lexicon, listed: Collection[int]) -> bool:

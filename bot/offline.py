@@ -9,7 +9,7 @@ import numpy as np
 
 from bot.oddities import account_id, oddity, unknown_measure
 from bot.slots import CannotTellError, Lexicon, Request, fill, guessed_name, mentions, pointed, shown_filters
-from bot.slots.asked import GROUPS, noting, parts
+from bot.slots.asked import GROUPS, REQUEST, noting, parts
 from bot.slots.fill import NEW
 from bot.slots.names import aimed
 from bot.slots.words import STAND_IN, first_match, known_words, put_right
@@ -68,6 +68,7 @@ WRITE = re.compile(
     r"(?:\w+ ){0,2}(?:email|message|note|draft|offer|proposal|quote)|"
     r"(?:\w+ ){0,2}(?:reminder|note|email|message) (?:for|to)|outreach)\b"
 )
+WRITE_FOR = re.compile(POLITE + r"(?:(?:i need|i want|help me|you) )*" + REQUEST)
 BESIDE = re.compile(
     r"\b(?:compare|versus|vs|side by side|than|difference|differ|between|or|healthier|bigger|larger|better|worse)\b"
 )
@@ -149,6 +150,8 @@ def route(request: Request) -> str | None:
         return kept
     if len(request.accounts) > 1 and BESIDE.search(plain):
         return "compare_accounts"
+    if WRITE_FOR.search(plain) and (_about_someone(request) or guessed_name(request.text, plain)):
+        return "draft_outreach"
     if _refused().search(plain) or unknown_measure(plain):
         return None
     if WRITE.search(plain) and _about_someone(request):

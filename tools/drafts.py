@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 from sqlalchemy.exc import IntegrityError
@@ -17,14 +17,14 @@ from storage.models import Account, Contact, Draft, DraftState, Goal, Outbox, Ro
 from tools.account_query import scored_day
 from tools.context import Context
 from tools.errors import UserError
-from tools.facts import Fact, FactSheet, Result, day
+from tools.facts import Fact, Result, day
 from tools.names import resolve_account
+from tools.purposes import FEWEST_OBSERVATIONS, Purpose, has_left, refuse_unfit, suggest_purpose, template_for
 from tools.refresh import features_on
+from tools.tone import tone_of, toned
 from tools.writing import one_line
 
-Purpose = Literal["check_in", "risk", "renewal", "adoption", "support", "billing", "celebration", "onboarding"]
 EXPIRES_AFTER = timedelta(days=7)
-FEWEST_OBSERVATIONS = 2  # a message that says less about the account is generic, and is not drafted
 QUOTE_LENGTH = 120
 # How reviewers read the facts that are not in the catalogue.
 LABELS = {
@@ -82,8 +82,11 @@ def draft_outreach(
             return draft_card(session, known)
         as_of = scored_day(ctx, session)
         found = resolve_account(session, account, as_of)
+        purpose = purpose or ("win_back" if has_left(found, as_of) else None)
+        if purpose:
+            refuse_unfit(session, ctx.governance, found, purpose, ctx.now(), as_of)
         facts = message_facts(ctx, session, found, as_of)
-        template = templates()[purpose or suggest_purpose(facts)]
+        template = template_for(purpose or suggest_purpose(facts), facts)
         draft = compose(ctx, session, found, facts, template, as_of)
         draft.request_key = request_key
         session.add(draft)
@@ -93,22 +96,6 @@ def draft_outreach(
             session.rollback()
             draft = earlier_draft(session, request_key) or draft
         return draft_card(session, draft)
-
-
-def suggest_purpose(facts: dict[str, Any]) -> str:
-    """Choose the purpose that the account's situation asks for, the most urgent first."""
-    at_least, at_most = _at_least(facts), _at_most(facts)
-    rules = (
-        ("support", facts["escalated_subject"] is not None),
-        ("billing", at_least("failed_payments_90d", 1) or at_least("days_overdue", 5)),
-        ("risk", facts["left_name"] is not None or at_least("days_since_use", 14)),
-        ("check_in", at_most("usage_change_28d", -0.15)),
-        ("onboarding", at_most("tenure_days", 90)),
-        ("renewal", at_least("days_to_renewal", 0) and at_most("days_to_renewal", 90)),
-        ("adoption", at_most("core_feature_share", 0.6)),
-        ("celebration", at_least("goal_attainment", 1)),
-    )
-    return next((purpose for purpose, holds in rules if holds), "check_in")
 
 
 def message_facts(
@@ -152,7 +139,7 @@ def draft_card(session: Session, draft: Draft) -> DraftCard:
     facts = tuple(_fact(entry) for entry in draft.facts)
     template = templates().get(draft.purpose)
     return DraftCard(
-        text=f"Draft for {contact.name} at {account.name}: “{draft.subject}”.",
+        text=f"Draft for {contact.name} at {account.name}: “{draft.subject}”.{_language_words(contact)}",
         facts=facts,
         account_ids=(draft.account_id,),
         id=draft.id or 0,
@@ -178,6 +165,12 @@ def draft_card(session: Session, draft: Draft) -> DraftCard:
         language=contact.language,
         undo_until=_leaves_at(session, draft),
     )
+
+
+def _language_words(contact: Contact) -> str:
+    """What reviewers have to know where the contact writes in another language."""
+    english = contact.language.lower().startswith("en")
+    return "" if english else f" Their language is “{contact.language}”; the draft is in English."
 
 
 def _leaves_at(session: Session, draft: Draft) -> datetime | None:
@@ -223,6 +216,7 @@ def compose(
         )
     words = {**facts, "first_name": contact.name.split()[0], "sender": ctx.actor.name.split()[0]}
     message = render(template, words, used)
+    body = toned(message.body, tone_of(session, ctx.actor), words["first_name"], words["sender"])
     now = ctx.now()
     return Draft(
         account_id=account.id or 0,
@@ -234,8 +228,8 @@ def compose(
         sender=ctx.actor.email,
         sender_name=ctx.actor.name,
         subject=message.subject,
-        body=message.body,
-        content_hash=content_hash("email", contact.email, ctx.actor.email, message.subject, message.body),
+        body=body,
+        content_hash=content_hash("email", contact.email, ctx.actor.email, message.subject, body),
         facts=[fact.to_dict() for fact in _used_facts(account, facts, used, as_of)],
         created_by=ctx.actor.email,
         created_at=now,
@@ -253,15 +247,17 @@ def _high_risk(ctx: Context, template: Template) -> dict[str, Any]:
 
 
 def _used_facts(account: Account, facts: dict[str, Any], used: list[str], as_of: date) -> list[Fact]:
-    sheet = FactSheet(as_of)
-    for name in used:
-        column = observations()[name].fact
-        feature = CATALOGUE.get(column)
-        label = feature.label if feature else LABELS.get(column, column)
-        source = feature.source if feature else THEIR_WORDS.get(column, "account")
-        shown = feature.show(facts[column]) if feature else facts[column]
-        sheet.add(account.name, label, shown, "text", source, "customer" if column in THEIR_WORDS else "")
-    return sheet.facts
+    return [fact_of(account, facts, name, as_of) for name in used]
+
+
+def fact_of(account: Account, facts: dict[str, Any], observation: str, as_of: date) -> Fact:
+    """Return the fact that backs an observation which holds."""
+    column = observations()[observation].fact
+    feature = CATALOGUE.get(column)
+    label = feature.label if feature else LABELS.get(column, column)
+    source = feature.source if feature else THEIR_WORDS.get(column, "account")
+    shown = feature.show(facts[column]) if feature else facts[column]
+    return Fact(account.name, label, shown, "text", as_of, source, "customer" if column in THEIR_WORDS else "")
 
 
 def _fact(entry: dict[str, Any]) -> Fact:
@@ -306,11 +302,3 @@ def _left(session: Session, account: Account, as_of: date) -> str | None:
         .order_by(col(StakeholderChange.changed_on).desc())
     ).first()
     return quoted(found.contact_name) if found else None
-
-
-def _at_least(facts: dict[str, Any]) -> Any:
-    return lambda name, least: facts[name] is not None and facts[name] >= least
-
-
-def _at_most(facts: dict[str, Any]) -> Any:
-    return lambda name, most: facts[name] is not None and facts[name] <= most

@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo
 from storage.outgoing import Limit, Outgoing
 from tools.channels import ADDRESS, address_of
 from tools.consent import refusal
+from tools.context import Context
 from tools.drafts import content_hash
 from tools.facts import plural
 from tools.governance import Cap, Governance
+from tools.testimonial_rules import WENT_OUT, obstacles, over_the_limit
 
 
 @dataclass(frozen=True)
@@ -70,4 +72,15 @@ def _capped(rules: Governance, found: Outgoing) -> Verdict:
         if oldest is not None:
             because = f"{name} got {plural(cap.messages, 'message')} within {cap.days} days, the most that is allowed"
             return Verdict(wait_until=oldest + timedelta(days=cap.days), because=because)
+    return SEND
+
+
+def judge_praise(ctx: Context, found: Outgoing) -> Verdict:
+    """Judge a request for praise besides: what stands against asking at the account, and the whole team's limit."""
+    rules, now = ctx.governance, ctx.now()
+    with ctx.session() as session:
+        if reason := obstacles(session, now, WENT_OUT, [found.account_id]).get(found.account_id):
+            return Verdict(cancel=reason)
+        if reason := over_the_limit(session, now, rules):
+            return Verdict(wait_until=now + timedelta(days=1), because=reason)
     return SEND

@@ -73,6 +73,7 @@ class Governance(Strict):
     undo_seconds: int = Field(ge=0, le=3600)
     contact_cap: Cap
     account_cap: Cap
+    testimonial_cap: Cap = Cap(messages=10, days=30)
     high_risk_approver: Role
     high_risk_four_eyes: bool
     classes: dict[Literal["service", "marketing", "testimonial"], MessageClass]

@@ -11,8 +11,9 @@ from storage.lean import Lean, lean
 from storage.models import DraftState, Outbox
 from storage.outgoing import Change, Outgoing
 from tools.context import Context
-from tools.gate import judge, limit
+from tools.gate import SEND, judge, judge_praise, limit
 from tools.mail_threads import goes_on_from
+from tools.testimonial_rules import CLASS
 
 SENDING_LEASE = timedelta(minutes=5)  # longer than any sender's own time-out
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
@@ -129,6 +130,8 @@ def _claim(ctx: Context, connection: Lean, held: frozenset[str]) -> Parcel | Non
     limits = (limit(rules.contact_cap, now), limit(rules.account_cap, now))
     while (found := outgoing.next_outgoing(connection, ctx.workspace_id, now, limits, held)) is not None:
         verdict = judge(rules, found, now, ctx.time_zone)
+        if verdict == SEND and found.message_class == CLASS:
+            verdict = judge_praise(ctx, found)
         if verdict.cancel:
             _settle(ctx, connection, Change(found.draft_id, WAITING, DraftState.CANCELLED, verdict.cancel))
         elif verdict.wait_until is not None:

@@ -19,6 +19,7 @@ from tools.context import SYSTEM, Actor, Context
 from tools.drafts import compose, earlier_draft, message_facts
 from tools.errors import UserError
 from tools.play_runs import plan_again
+from tools.testimonial_rules import CLASS, testimonial_obstacle
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,17 @@ def do_step(ctx: Context, run: Run, step: Step, table: pl.DataFrame, as_of: date
         table: the table of plays of the day `as_of`: what a message may say.
 
     Returns:
-        `draft` or `task`; None when somebody else did it, or ended the run, in the meantime.
+        `draft`, `task`, or `skipped` where it must not be asked for now; None when somebody else
+        did it, or ended the run, in the meantime.
     """
     with ctx.session() as session:
         account = session.get_one(Account, run.account_id)
         known = earlier_draft(session, request_key(run.id, step.id))
+        if not known and (why := _not_now(ctx, session, step, account)):
+            left_out = skip(ctx, session, run.id, Skip(run.id, step.id, why))
+            plan_again(session, run.id, zone)
+            session.commit()
+            return "skipped" if left_out else None
         made = Prepared(known, "") if known else _prepared(ctx, session, run, step, account, (table, as_of))
         if not _claim(ctx, session, run.id, step.id, made.note):
             session.rollback()
@@ -56,6 +63,14 @@ def do_step(ctx: Context, run: Run, step: Step, table: pl.DataFrame, as_of: date
             return "task"
         _approve_automatically(ctx, run, step, made.draft)
     return "draft"
+
+
+def _not_now(ctx: Context, session: Session, step: Step, account: Account) -> str | None:
+    """What stands against a step that asks for praise."""
+    template = ctx.library().templates.get(step.template or "")
+    if template is None or template.message_class != CLASS:
+        return None
+    return testimonial_obstacle(session, account, ctx.now(), ctx.governance)
 
 
 def _approve_automatically(ctx: Context, run: Run, step: Step, draft: Draft) -> None:

@@ -31,6 +31,8 @@ from tools.recommend import recommend
 from tools.records import list_contacts, list_payments, list_tickets
 from tools.stages import bottlenecks
 from tools.tasks import list_tasks
+from tools.testimonial_records import find_testimonials
+from tools.testimonials import testimonial_candidates
 from tools.timeline import account_timeline
 from tools.trials import list_trials
 from tools.value import account_value, value_by_segment
@@ -122,6 +124,8 @@ TOOLS: tuple[Tool, ...] = (
     Tool(bottlenecks, "Plays and knowledge"),
     Tool(draft_outreach, "Messages and work", ("request_key",)),
     Tool(draft_proposal, "Messages and work", ("request_key",)),
+    Tool(testimonial_candidates, "Messages and work"),
+    Tool(find_testimonials, "Messages and work"),
     Tool(list_drafts, "Messages and work"),
     Tool(list_tasks, "Messages and work"),
     Tool(add_note, "Messages and work"),

@@ -21,6 +21,7 @@ from bot.blocks.knowledge import passages
 from bot.blocks.listing import changes, draft_list, listing, usage_card
 from bot.blocks.parts import Block, escape, section
 from bot.blocks.plays import account_plays, next_best, outcomes, play_list, task_list
+from bot.blocks.testimonials import candidates as testimonial_candidates
 from tools.account_usage import UsageCard
 from tools.accounts import AccountBrief, AccountList
 from tools.changes import Changes
@@ -41,6 +42,7 @@ from tools.proposals import Pricing
 from tools.recommend import NextBest
 from tools.stages import Bottlenecks, StageList
 from tools.tasks import TaskList
+from tools.testimonials import Candidates
 from tools.trials import TrialReport
 from tools.value import ValueCard, ValueReport
 from tools.waiting import DraftList
@@ -68,6 +70,7 @@ _BUILDERS: dict[type[Result], Callable[[Any], list[Block]]] = {
     PlayList: play_list,
     Outcomes: outcomes,
     TaskList: task_list,
+    Candidates: testimonial_candidates,
     DraftCard: draft_blocks,
     DigestCard: digest_blocks,
     Changes: changes,

@@ -18,12 +18,13 @@ from bot.listeners import (
     inbound,
     outbox,
     plays,
+    testimonials,
 )
 from bot.listeners.common import say_only_to
 from bot.work import Item
 from tools.errors import UserError
 
-_PARTS = (chat, home, command, drafts, accounts, health, growth, plays, feedback, outbox)
+_PARTS = (chat, home, command, drafts, accounts, health, growth, plays, feedback, outbox, testimonials)
 Handler = Callable[[Any, Item], None]
 
 

@@ -10,7 +10,7 @@ from bot import jobs
 from bot.audience import GUESTS, NARROW, TOO_MANY
 from bot.blocks.asking import suggestions
 from bot.blocks.parts import escape, section
-from bot.listeners import honesty, outbox, people
+from bot.listeners import honesty, outbox, people, testimonials
 from bot.listeners.chat import PROMPTS, plain_question
 from bot.listeners.common import person, say_only_to
 from bot.listeners.drafts import open_review
@@ -19,6 +19,7 @@ from bot.runtime import Tend
 from bot.work import Item
 from storage.models import Role, Scope
 from tools import digests, trials
+from tools.audit_log import audit_of_draft
 from tools.context import Context
 from tools.errors import UserError
 from tools.model_card import model_card
@@ -37,6 +38,8 @@ HELP = """*What you can type*
 • `/tend honesty`: how far the scores could be trusted over the last year, each scorecard beside the others
 • `/tend simulate <scorecard> ["factor"=weight …]`: what other weights would change (admins)
 • `/tend feedback [days]`: what people thought of my answers, and which questions went wrong (admins)
+• `/tend testimonial <account>`: enter what a customer said, approve or withdraw it
+• `/tend audit <draft number>`: who did what with a draft (admins)
 • `/tend whoami`: how I know you, what you may do and see
 • `/tend people` · `/tend role @person csm` · `/tend scope @person own|all|team <name>`: who may do what (admins)
 You can also mention me in a channel or write to me directly."""
@@ -104,6 +107,10 @@ def run_command(tend: Tend, item: Item) -> None:
             said = model_card(ctx).text
         elif text.lower() == "outbox":
             outbox.show(tend, ctx, item)
+        elif word.lower() == "audit":
+            said = audit_of_draft(ctx, rest.strip())
+        elif word.lower() == "testimonial":
+            testimonials.of_account(tend, ctx, item, rest.strip())
         elif word.lower() == "trial":
             said = _trial(ctx, rest.strip())
         elif word.lower() == "grow":

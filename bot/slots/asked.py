@@ -42,6 +42,16 @@ STATES = {
     r"\bsent\b|\bgone out\b|\bwent out\b|\bdelivered\b|\bdid we send\b": "sent",
     r"\bapproved\b|\bon (?:its|their) way\b|\bin the outbox\b": "approved",
 }
+PRAISE = (
+    r"(?:testimonial|quote|case stud(?:y|ies)|reference|refer|referrals?|recommend|recommendation|interview|survey)"
+)
+REQUEST = (  # ways to ask for a message without saying "write"
+    rf"(?:ask\b.{{1,60}}\b(?:for|to|whether|if)\b.{{0,40}}\b{PRAISE}\b|invite\b.{{1,60}}\b{PRAISE}\b|"
+    rf"(?:request|get|solicit) (?:an? |the )?{PRAISE} (?:from|at|of)\b|survey (?!result|response|answer|score)\w|"
+    r"send\b.{0,60}\bsurvey\b|(?:win|bring)\b.{1,60}\bback\b|"
+    r"(?:an? |the )?(?:executive|ceo|management|leadership|testimonial|referral|survey|case study|win-back) "
+    r"(?:letter|note|outreach|email|message|request|invitation|word) (?:to|for)\b)"
+)
 OPEN = re.compile(r"\bopen\b|\bunresolved\b|\bunsolved\b|\bpending\b|\bstill\b|\bcurrent\b")
 SOLVED = re.compile(r"\bsolved\b|\bresolved\b|\bclosed?\b|\bfinished\b")
 ESCALATED = re.compile(r"\bescalat\w+\b")

@@ -8,6 +8,7 @@ from functools import cache
 from rapidfuzz import fuzz, process
 
 from tools.names import NameIndex
+from tools.purposes import purposes
 from tools.registry import TOOLS
 
 
@@ -59,16 +60,7 @@ SORTS = {
     r"\bworth (?:saving|trying|keeping)\b|\bpays? most\b": "expected_value",
     r"\balphabetic\w*|\bby name\b|\ba to z\b": "name",
 }
-PURPOSES = {
-    r"apolog|escalat|ticket|support|sorry": "support",
-    r"payment|invoice|billing|overdue|unpaid": "billing",
-    r"congrat|celebrat|thank|milestone|well done|success story": "celebration",
-    r"onboard|welcome|get started|set[- ]?up": "onboarding",
-    r"adopt|training|unused|more features|feature": "adoption",
-    r"renew|contract": "renewal",
-    r"at[- ]risk|\brisk\b|\bsave\b|retention|win .* back|rescue": "risk",
-    r"check[- ]?in|touch base|how (?:they|it) (?:are|is)|usage|catch[- ]?up": "check_in",
-}
+PURPOSES: dict[str, str] = {rule.words: purpose for purpose, rule in purposes().items()}
 OFFER_TYPES = {
     r"cross[- ]?sell\w*": "cross_sell",
     r"\b(?:more|additional|extra) seats\b|\bseats\b": "seats",

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from sqlmodel import func, select
 
-from storage.models import Draft, DraftState
+from storage.models import Account, Contact, Draft, DraftState, Goal, Opportunity
 from tests.tools.portfolio import ago
 from tools.context import Context
-from tools.drafts import Purpose, content_hash, draft_outreach, quoted
+from tools.drafts import content_hash, draft_outreach, quoted
 from tools.errors import UserError
+from tools.purposes import Purpose
 
 
 @pytest.mark.parametrize(
@@ -53,9 +54,15 @@ def test_too_little_knowledge_is_said_instead_of_written_around(ctx: Context) ->
         draft_outreach(ctx, "Iris Studio", "check_in")
 
 
-@pytest.mark.parametrize("purpose", Purpose.__args__)  # type: ignore[attr-defined]
+FITTING = {
+    "celebration": "Juniper Farms", "onboarding": "Juniper Farms", "testimonial": "Juniper Farms",
+    "case_study": "Juniper Farms", "expansion": "Juniper Farms", "referral": "Juniper Farms",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("purpose", sorted(set(Purpose.__args__) - {"win_back"}))  # type: ignore[attr-defined]
 def test_every_purpose_makes_a_whole_message_with_its_facts(ctx: Context, purpose: Any) -> None:
-    account = "Juniper Farms" if purpose in ("celebration", "onboarding") else "Acme Group"
+    account = FITTING.get(purpose, "Acme Group")
     card = draft_outreach(ctx, account, purpose)
     assert len(card.facts) >= 2
     assert card.body.startswith("Hi ")
@@ -64,6 +71,38 @@ def test_every_purpose_makes_a_whole_message_with_its_facts(ctx: Context, purpos
     assert (card.sender, card.state) == ("dana@team.example", DraftState.DRAFTED)
     for word in ("health score", "churn", "at risk", "risk score", "loss"):
         assert word not in card.body.lower()
+
+
+def test_an_account_that_left_is_won_back_with_what_it_wanted_and_nothing_else_is_written_to_it(ctx: Context) -> None:
+    with ctx.session() as session:
+        gone = session.exec(select(Account).where(Account.external_id == "a12")).one()
+        contact = {"account_id": gone.id, "name": "Ned Orr", "email": "ned@gone.example", "role": "champion"}
+        session.add(Contact(external_id="c20", **contact))
+        goal = {"account_id": gone.id, "objective": "Ship twice a day", "stated_on": ago(300), "measured_on": ago(40)}
+        session.add(Goal(external_id="g20", **goal))
+        session.commit()
+    card = draft_outreach(ctx, "Gone Limited")
+    assert (card.purpose, card.recipient) == ("win_back", "ned@gone.example")
+    assert "in your own words: Ship twice a day" in card.body
+    with pytest.raises(UserError, match=r"Gone Limited left on 24 Apr 2026\. I can only draft to win it back"):
+        draft_outreach(ctx, "Gone Limited", "check_in")
+    with pytest.raises(UserError, match="Acme Group is a customer: there is nothing to win back"):
+        draft_outreach(ctx, "Acme Group", "win_back")
+
+
+def test_growth_is_not_spoken_of_where_something_forbids_it(ctx: Context) -> None:
+    with ctx.session() as session:
+        farms = session.exec(select(Account).where(Account.external_id == "a11")).one()
+        session.add(
+            Opportunity(
+                account_id=farms.id or 0, offer="seats", type="seats", score=70, probability=0.4, timing="now",
+                blocker="a payment failed", opened_on=ago(1), day=ago(0), low=0.3, high=0.5,
+                reasons="[]", evidence="{}",
+            )
+        )  # fmt: skip
+        session.commit()
+    with pytest.raises(UserError, match="I hold back anything about growth with Juniper Farms: a payment failed"):
+        draft_outreach(ctx, "Juniper Farms", "expansion")
 
 
 def test_the_text_speaks_of_this_account(ctx: Context) -> None:
@@ -135,3 +174,15 @@ def test_the_fingerprint_changes_with_everything_that_an_approval_is_for() -> No
     changed = {content_hash(*(*exact[:n], exact[n] + "x", *exact[n + 1 :])) for n in range(5)}
     moved = content_hash("email", "ann@customer.example", "dana@team.example", "SubjectB", "ody")
     assert len(changed | {content_hash(*exact), moved}) == 7
+
+
+def test_another_language_of_the_contact_is_said_on_the_card(ctx: Context) -> None:
+    assert "language" not in draft_outreach(ctx, "Acme Group", "check_in").text
+    with ctx.session() as session:
+        for person in session.exec(select(Contact)).all():
+            person.language = "de"
+            session.add(person)
+        session.commit()
+    card = draft_outreach(ctx, "Acme Group", "check_in")
+    assert card.text.endswith("Their language is “de”; the draft is in English.")
+    assert card.language == "de"
