@@ -33,7 +33,7 @@ ELSEWHERE = (
     "change my password", "what is the meaning of life", "order a pizza", "remind me to call my mother",
     "what is our office address", "how many holidays do I have left", "share price of the company",
     "write python code", "send the email now", "forecast next year's budget", "who is the president",
-    "thank you", "good job", "how do I use this software", "how does the integration work",
+    "thank you", "good job", "lol", "haha nice", "ok cool", "how do I use this software", "how does the integration work",
     "what did they say in the last meeting", "latest news", "who is the CEO of Acme", "update the record of Acme",
     "what is our MRR growth", "what is our growth rate", "what features does Acme use", "how fast do we grow",
 )  # fmt: skip

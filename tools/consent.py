@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Literal
 
 from sqlmodel import Session, col, select
@@ -75,7 +76,44 @@ def set_consent(
         return f"{person.name} {verb} {message_class} messages by {channel.replace('_', '-')}."
 
 
-def refusal(found: Outgoing, needed: bool) -> str | None:
+@dataclass(frozen=True)
+class Standing:
+    """What a contact has said about a class of messages on a channel, and whether its address is suppressed."""
+
+    contact_name: str
+    message_class: str
+    channel: str
+    opted_out_on: date | None = None
+    suppressed_at: datetime | None = None
+    suppressed_because: str | None = None
+    granted: bool | None = None
+    said_at: datetime | None = None
+    said_where: str | None = None
+
+
+def standing(session: Session, contact: Contact, channel: str, message_class: str) -> Standing:
+    """Look up how a contact stands to a class of messages, before there is a message."""
+    kept = select(Suppression).where(
+        Suppression.channel == channel, Suppression.address == (contact.email or "").lower()
+    )
+    suppressed = session.exec(kept).first()
+    said = session.exec(
+        select(Consent)
+        .where(
+            Consent.contact_id == contact.id,
+            col(Consent.channel).in_([channel, EVERY]),
+            col(Consent.message_class).in_([message_class, EVERY]),
+        )
+        .order_by(col(Consent.at).desc(), col(Consent.id).desc())
+    ).first()
+    return Standing(
+        contact.name, message_class, channel, contact.opted_out_on,
+        suppressed.at if suppressed else None, suppressed.reason if suppressed else None,
+        said.granted if said else None, said.at if said else None, said.source if said else None,
+    )  # fmt: skip
+
+
+def refusal(found: Outgoing | Standing, needed: bool) -> str | None:
     """Say why a message may not be sent to its contact; None when it may.
 
     Args:

@@ -17,7 +17,7 @@ from scoring.declared import read_declared
 from storage import queries
 from storage.models import Account, Interaction, MilestoneMet
 from tools.account_query import scored_day
-from tools.consent import refusal
+from tools.consent import refusal, standing
 from tools.context import Context
 from tools.facts import FactSheet, Result, plural
 from tools.names import find_colleague
@@ -178,7 +178,7 @@ def _candidate(ctx: Context, session: Session, row: dict[str, Any], sheet: FactS
     else:
         rules = ctx.governance
         needed = "required" in (rules.of_class(CLASS).consent, rules.channels.get("email"))
-        against = against or refusal(session, contact, contact.email, "email", CLASS, needed) or ""
+        against = against or refusal(standing(session, contact, "email", CLASS), needed) or ""
     words = tuple(_filled(one.words, row) for one in found)
     return Candidate(account.id or 0, account.name, contact.name if contact else "", words, against)
 
