@@ -33,9 +33,10 @@ ELSEWHERE = (
     "change my password", "what is the meaning of life", "order a pizza", "remind me to call my mother",
     "what is our office address", "how many holidays do I have left", "share price of the company",
     "write python code", "send the email now", "forecast next year's budget", "who is the president",
-    "thank you", "good job", "lol", "haha nice", "ok cool", "how do I use this software", "how does the integration work",
+    "thank you", "good job", "lol", "haha nice", "ok cool",
+    "how do I use this software", "how does the integration work",
     "what did they say in the last meeting", "latest news", "who is the CEO of Acme", "update the record of Acme",
-    "what is our MRR growth", "what is our growth rate", "what features does Acme use", "how fast do we grow",
+    "what is our MRR growth", "what is our growth rate", "how fast do we grow",
 )  # fmt: skip
 # Orders that only a person may carry out, and matters that no tool knows about: refused, rather than answered with
 # something near. Whatever a tool's own examples speak of is not refused.

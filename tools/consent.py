@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from storage.database import insert_new
 from storage.models import Audit, Consent, Contact, Role, Suppression
+from storage.outbox_statements import EVERY
 from storage.outgoing import Outgoing
 from tools.context import Context
 from tools.errors import UserError
