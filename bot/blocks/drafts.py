@@ -5,6 +5,7 @@ import json
 
 from bot.blocks.parts import Block, actions, button, context, escape, field, fit, option, section, shorten
 from storage.models import DraftState
+from tools.claims import claims
 from tools.drafts import DraftCard
 from tools.facts import day, plural, shown
 
@@ -19,11 +20,24 @@ def draft_blocks(card: DraftCard) -> list[Block]:
         f"From {escape(card.sender_name)} to {escape(card.recipient)} · asks for {escape(card.ask or 'a reply')}"
     )
     blocks = [section(head), section(f"*{escape(card.subject)}*")]
-    blocks += [section(_quote(part)) for part in _pieces(card.body, 2500)]
-    facts = "; ".join(f"{fact.measure} {shown(fact)}" for fact in card.facts)
-    blocks.append(context(f"Facts used: {escape(facts)}"))
+    blocks += [section(_quote(part)) for part in _pieces(_marked(card), 2500)]
+    facts = "; ".join(f"{_raised((n,))}{fact.measure} {shown(fact)}" for n, fact in enumerate(card.facts, 1))
+    blocks.append(context(f"Facts used: {escape(facts)} · the small figures are not sent" if facts else "No facts."))
     blocks += _decision(card)
     return fit(blocks)
+
+
+def _marked(card: DraftCard) -> str:
+    """The text for the reviewer: each sentence that states facts ends with their numbers, which are not sent."""
+    text = card.body
+    for sentence, numbers in claims(card):
+        if numbers:
+            text = text.replace(sentence, f"{sentence}{_raised(numbers)}", 1)
+    return text
+
+
+def _raised(numbers: tuple[int, ...]) -> str:
+    return "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[n] for n in numbers if n < 10)
 
 
 def _decision(card: DraftCard) -> list[Block]:
@@ -56,7 +70,7 @@ def _decided(card: DraftCard) -> list[Block]:
 def _later(card: DraftCard) -> Block:
     """What else can be done with an open draft, behind three dots."""
     choices = [(f"Snooze for {plural(days, 'day')}", {"do": "snooze", "days": days}) for days in SNOOZES]
-    choices += [("Hand over…", {"do": "hand_over"}), ("Write anew from today's facts", {"do": "refresh"})]
+    choices += [("Hand over…", {"do": "hand_over"}), ("Another version…", {"do": "rewrite"})]
     options = [
         option(label, json.dumps({**what, "draft": card.id, "hash": card.content_hash}, separators=(",", ":")))
         for label, what in choices
@@ -71,6 +85,28 @@ def hand_over_view(card: DraftCard) -> Block:
         field("colleague", "Who decides it?", {"type": "users_select", "action_id": "colleague"}),
     ]
     return _modal("hand_over_draft", "Hand over the draft", "Hand over", card, blocks)
+
+
+def rewrite_view(card: DraftCard) -> Block:
+    """The modal that asks for another version of a draft."""
+    ways = [
+        ("Shorter", "shorter"),
+        ("Warmer", "warmer"),
+        ("Mention…", "mention"),
+        ("Anew, from today's facts", "refresh"),
+    ]
+    choice = {
+        "type": "radio_buttons",
+        "action_id": "how",
+        "options": [option(label, value) for label, value in ways],
+        "initial_option": option(*ways[0]),
+    }
+    blocks = [
+        section(f"“{escape(card.subject)}” to {escape(card.contact)} at {escape(card.account)}"),
+        field("how", "Which version?", choice),
+        _input("what", "What to mention, for “Mention…”", "", 200, False) | {"optional": True},
+    ]
+    return _modal("rewrite_draft", "Another version", "Write it", card, blocks)
 
 
 def diff_view(card: DraftCard, subject: str, body: str) -> Block:

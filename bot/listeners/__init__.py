@@ -18,13 +18,14 @@ from bot.listeners import (
     inbound,
     outbox,
     plays,
+    review,
     testimonials,
 )
 from bot.listeners.common import say_only_to
 from bot.work import Item
 from tools.errors import UserError
 
-_PARTS = (chat, home, command, drafts, accounts, health, growth, plays, feedback, outbox, testimonials)
+_PARTS = (chat, home, command, drafts, accounts, health, growth, plays, feedback, outbox, review, testimonials)
 Handler = Callable[[Any, Item], None]
 
 

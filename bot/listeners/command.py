@@ -13,8 +13,8 @@ from bot.blocks.parts import escape, section
 from bot.listeners import honesty, outbox, people, testimonials
 from bot.listeners.chat import PROMPTS, plain_question
 from bot.listeners.common import person, say_only_to
-from bot.listeners.drafts import open_review
 from bot.listeners.feedback import post_report
+from bot.listeners.review import open_review
 from bot.runtime import Tend
 from bot.work import Item
 from storage.models import Role, Scope

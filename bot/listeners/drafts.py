@@ -8,16 +8,18 @@ from typing import Any
 
 from slack_bolt import App
 
-from bot.blocks.drafts import diff_view, draft_blocks, edit_view, hand_over_view, reject_view, review_view
+from bot.blocks.drafts import diff_view, draft_blocks, edit_view, hand_over_view, reject_view, rewrite_view
 from bot.cards import post_draft
 from bot.listeners.accounts import account_key, direct_messages
 from bot.listeners.common import origin, person, pressed, put_press, say_only_to, submitting
+from bot.rewriting import rewriter
 from bot.runtime import Tend
 from bot.work import Item
 from tools import approvals, draft_care
 from tools.context import Context
 from tools.drafts import DraftCard, draft_outreach
 from tools.errors import UserError
+from tools.rewriting import rewrite
 
 LONGEST_IN_MODAL, LONGEST_METADATA = 3000, 3000
 
@@ -29,11 +31,10 @@ def register(app: App) -> None:
     app.action("reject_draft")(on_reject)
     app.action("undo_approval")(on_undo)
     app.action("draft_more")(on_more)
-    app.action("review_drafts")(on_review)
     app.view("edit_draft")(on_edited)
     app.view("keep_edit")(on_kept)
     app.view("hand_over_draft")(on_handed_over)
-    app.view("review_draft")(on_reviewed)
+    app.view("rewrite_draft")(on_rewrite)
     app.view("reject_draft")(on_rejected)
 
 
@@ -65,40 +66,14 @@ def on_more(ack: Any, body: dict[str, Any], context: Any, client: Any) -> Any:
     """Snooze, hand over or write anew, from the three dots of a card."""
     tend: Tend = context["tend"]
     with _pressed_on_card(body, context) as (acting, value):
-        if value["do"] == "hand_over":
-            card = approvals.get_open_draft(acting, value["draft"])
-            client.views_open(trigger_id=body["trigger_id"], view=hand_over_view(card))
-        elif value["do"] == "snooze":
+        if value["do"] == "snooze":
             draft_care.snooze(acting, value["draft"], value["hash"], value["days"])
         else:
-            draft_care.refresh_draft(acting, value["draft"], value["hash"])
+            view = {"hand_over": hand_over_view, "rewrite": rewrite_view}[value["do"]]
+            card = approvals.get_open_draft(acting, value["draft"])
+            client.views_open(trigger_id=body["trigger_id"], view=view(card))
         tend.refresh_cards(acting, value["draft"])
     return ack()
-
-
-def on_review(ack: Any, body: dict[str, Any], context: Any, client: Any) -> Any:
-    """Open the first of several drafts that are decided one after the other."""
-    tend: Tend = context["tend"]
-    where = origin(body)
-    ctx = tend.context(tend.workspace_of(where["team"]))
-    try:
-        open_review(tend, ctx.acting(tend.actor(ctx, where["user"], where["team"])), client, body["trigger_id"])
-    except UserError as error:
-        tend.queue.put(ctx.workspace_id, "tell", pressed(body)[1], {**where, "text": str(error)})
-    return ack()
-
-
-def open_review(tend: Tend, ctx: Context, client: Any, trigger_id: str) -> None:
-    """Open the modal in which a person decides the drafts that wait for them.
-
-    Raises:
-        UserError: nothing waits.
-    """
-    waiting = draft_care.waiting_for(ctx)
-    if not waiting:
-        raise UserError("No draft waits for you. Ask for one, for example “draft outreach to …”.")
-    card = approvals.get_open_draft(ctx, waiting[0])
-    client.views_open(trigger_id=trigger_id, view=review_view(card, waiting[1:], 0))
 
 
 @contextmanager
@@ -179,31 +154,16 @@ def on_handed_over(ack: Any, body: dict[str, Any], view: dict[str, Any], context
     return _submitted(ack, body, view, context, change, "colleague")
 
 
-def on_reviewed(ack: Any, body: dict[str, Any], view: dict[str, Any], context: Any) -> Any:
-    """Decide one draft of a review and show the next; what was decided elsewhere meanwhile is passed over."""
+def on_rewrite(ack: Any, body: dict[str, Any], view: dict[str, Any], context: Any) -> Any:
+    """Leave the writing of another version to a worker: a language model may take its time."""
     tend, ctx, team = submitting(context, body)
-    about, values = json.loads(view["private_metadata"]), view["state"]["values"]
-    acting = ctx.acting(tend.actor(ctx, body["user"]["id"], team))
-    chosen = (values["decision"]["decision"]["selected_option"] or {}).get("value")
-    try:
-        if chosen == "approve":
-            approvals.approve(acting, about["draft"], about["hash"])
-            tend.delivery.wake()
-        elif chosen == "reject":
-            approvals.reject(acting, about["draft"], about["hash"], values["reason"]["reason"]["value"] or "")
-    except UserError as error:
-        return ack(response_action="errors", errors={"decision": str(error)})
-    tend.refresh_cards(ctx, about["draft"])
-    return _next_review(ack, acting, about["left"], about["done"] + 1)
-
-
-def _next_review(ack: Any, ctx: Context, left: list[int], done: int) -> Any:
-    for place, draft in enumerate(left):
-        try:
-            card = approvals.get_open_draft(ctx, draft)
-        except UserError:  # decided or expired in the meantime
-            continue
-        return ack(response_action="update", view=review_view(card, left[place + 1 :], done))
+    values, about = view["state"]["values"], json.loads(view["private_metadata"])
+    how = (values["how"]["how"]["selected_option"] or {}).get("value") or "shorter"
+    what = (values["what"]["what"]["value"] or "").strip()
+    if how == "mention" and not what:
+        return ack(response_action="errors", errors={"what": "Say what to mention, for example: the open ticket."})
+    payload = {"team": team, "user": body["user"]["id"], "channel": None, **about, "how": how, "what": what}
+    tend.queue.put(ctx.workspace_id, "rewrite_draft", f"rewrite:{view['id']}", payload)
     return ack()
 
 
@@ -269,9 +229,33 @@ def refresh_cards(tend: Tend, item: Item) -> None:
         tend.messenger.update(ctx, channel, ts, card.text, draft_blocks(card))
 
 
+def rewrite_draft(tend: Tend, item: Item) -> None:
+    """Write another version of a draft; each copy of its card shows it."""
+    ctx = person(tend, item)
+    if ctx is None:
+        return
+    payload = item.payload
+    try:
+        if payload["how"] == "refresh":
+            draft_care.refresh_draft(ctx, payload["draft"], payload["hash"])
+        else:
+            how = f"mention {payload['what']}" if payload["how"] == "mention" else payload["how"]
+            writer = rewriter(tend.settings, ctx, direct_messages(tend, ctx, payload["user"]))
+            rewrite(ctx, payload["draft"], payload["hash"], how, writer)
+    except UserError as error:
+        say_only_to(tend, ctx, payload, str(error))
+    tend.refresh_cards(ctx, payload["draft"])
+
+
 def tell(tend: Tend, item: Item) -> None:
     """Say something to one person about what they pressed."""
     say_only_to(tend, tend.context(item.workspace_id), item.payload, item.payload["text"])
 
 
-HANDLERS = {"draft": draft, "show_draft": show_draft, "refresh_cards": refresh_cards, "tell": tell}
+HANDLERS = {
+    "draft": draft,
+    "show_draft": show_draft,
+    "refresh_cards": refresh_cards,
+    "tell": tell,
+    "rewrite_draft": rewrite_draft,
+}

@@ -62,7 +62,10 @@ def test_a_draft_rests_comes_back_and_is_written_anew(demo: Demo) -> None:
     demo.step_days(3)
     jobs.run_due(demo.tend, demo._context())
     assert draft(demo).state == DraftState.DRAFTED
-    choose(demo, channel, card, "Write anew from today's facts")
+    choose(demo, channel, card, "Another version…")
+    modal = eventually(lambda: demo.workspace.modal(DANA))
+    demo.workspace.submit(DANA, modal["id"], {"how": {"how": "refresh"}, "what": {"what": ""}})
+    demo.tend.queue.drain()
     again = draft(demo)
     assert {entry["as_of"] for entry in again.facts} > {entry["as_of"] for entry in first.facts} or (
         min(entry["as_of"] for entry in again.facts) > max(entry["as_of"] for entry in first.facts)
@@ -92,3 +95,18 @@ def test_drafts_are_reviewed_one_after_the_other_each_text_seen(demo: Demo) -> N
     eventually(lambda: demo.workspace.mailbox.messages)
     assert demo.workspace.modal(DANA) is None
     eventually(lambda: "Sent" in str(shown(demo, channel, card)))
+
+
+def test_another_version_is_shorter_and_shows_on_the_card(demo: Demo) -> None:
+    channel, card = draft_for_first(demo)
+    before = draft(demo)
+    choose(demo, channel, card, "Another version…")
+    modal = eventually(lambda: demo.workspace.modal(DANA))
+    refused = demo.workspace.submit(DANA, modal["id"], {"how": {"how": "mention"}})
+    assert "Say what to mention" in str(refused)
+    demo.workspace.submit(DANA, modal["id"], {"how": {"how": "shorter"}})
+    eventually(lambda: len(draft(demo).body) < len(before.body))
+    first = draft(demo).body.splitlines()[0]
+    assert first in json.dumps(shown(demo, channel, card)["blocks"], ensure_ascii=False)
+    assert not set("¹²³") & set(draft(demo).body)
+    assert set("¹²³") & set(json.dumps(shown(demo, channel, card)["blocks"], ensure_ascii=False))
