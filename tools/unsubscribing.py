@@ -125,8 +125,8 @@ def _subscription(session: Session, contact_id: int, message_class: str) -> Subs
         .where(Consent.contact_id == contact_id, Consent.channel == "email")
         .order_by(Consent.at, Consent.id)  # type: ignore[arg-type]
     ).all()
-    newest = {row.message_class: row for row in rows if row.message_class in (EVERY, message_class)}
-    row = next((newest[name] for name in (EVERY, message_class) if name in newest and not newest[name].granted), None)
+    mine = [row for row in rows if row.message_class in (EVERY, message_class)]
+    row = mine[-1] if mine and not mine[-1].granted else None  # the newest word counts, as it does at the gate
     company = session.get_one(Account, contact.account_id).name
     return Subscription(
         contact_id, contact.email or "your address", company, message_class,
