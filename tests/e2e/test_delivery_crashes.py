@@ -12,7 +12,7 @@ from tests.e2e.kills import Range
 
 # There may have been nothing to take yet, or nothing more.
 EITHER = {"after the claim": {0, 1}, "after it is noted": {0, 1}}
-KILLS = 10  # on each database; the benchmarks have two hundred
+KILLS = 5  # on each database; the benchmarks have two hundred
 
 
 @pytest.fixture(scope="module")
