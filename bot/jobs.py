@@ -161,9 +161,7 @@ JOBS = (
     Job("plays", daily, run_plays),
     Job("play_steps", hourly, do_due_steps),
     Job("expire_drafts", hourly, expire_drafts),
-    Job(
-        mailbox_job.NAME, mailbox_job.five_minutes, mailbox_job.read_mailbox, lambda tend: bool(tend.settings.imap_url)
-    ),
+    Job(mailbox_job.NAME, mailbox_job.five_minutes, mailbox_job.read_mailbox, has_mailbox),
 )
 
 

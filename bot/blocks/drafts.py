@@ -132,7 +132,7 @@ def _diff(before: str, after: str) -> str:
     """Lines that went out, struck through, and lines that came in."""
     lines = difflib.ndiff(before.splitlines(), after.splitlines())
     told = [(line[:1], escape(line[2:].strip())) for line in lines if line[:1] in "+-" and line[2:].strip()]
-    return "\n".join(f"~{words}~" if sign == "-" else f":heavy_plus_sign: {words}" for sign, words in told)
+    return "\n".join(f"~{words}~" if sign == "-" else f"+ {words}" for sign, words in told)
 
 
 def review_view(card: DraftCard, left: list[int], done: int) -> Block:

@@ -4,11 +4,13 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 from sqlmodel import select
 
 from bot import jobs
@@ -228,7 +230,10 @@ def test_a_mail_to_unsubscribe_is_obeyed_when_its_token_is_ours(tend: Tend, sent
 
 def test_the_mailbox_is_only_looked_at_where_there_is_one(tend: Tend) -> None:
     assert five_minutes(tend.context()) == "2026-05-04T09:00"
-    assert "mailbox" not in {job.name for job in jobs.JOBS}
+    job = next(job for job in jobs.JOBS if job.name == "mailbox")
+    without = replace(tend, settings=tend.settings.model_copy(update={"imap_url": None}))
+    with_one = replace(tend, settings=tend.settings.model_copy(update={"imap_url": SecretStr("imaps://a:b@c")}))
+    assert (job.wanted(without), job.wanted(with_one)) == (False, True)
 
 
 # ── the webhook ──

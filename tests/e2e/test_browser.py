@@ -57,6 +57,8 @@ def test_ask_read_the_digest_edit_approve_and_find_the_mail_once(page: Page, dem
     modal = by_id(page, "modal")
     modal.get_by_label("Subject").fill("A line from Dana")
     by_id(page, "modal-submit").click()
+    expect(modal.get_by_text("What changed")).to_be_visible()
+    by_id(page, "modal-submit").click()
     expect(thread.get_by_text("A line from Dana")).to_be_visible()
     thread.get_by_role("button", name="Approve and send").dblclick()
     expect(thread.get_by_text(re.compile(r"^\W*Sent$"))).to_be_visible()

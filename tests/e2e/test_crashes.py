@@ -20,7 +20,7 @@ from tests.e2e.crashing import POINTS, run
 from tests.e2e.test_path import buttons, eventually
 from tests.fakes_openai import Reply, call, fake_openai
 from tools import digests
-from tools.context import Context
+from tools.context import SYSTEM, Context
 
 DANA, CHANNEL = "U0001", "C0CUSTOMERS"
 # Children are forked from one process that has imported everything, also what Tend imports when it is first needed:
@@ -93,7 +93,7 @@ def subscribed(island: Island) -> None:
         workspace.slack_team_id = TEAM
         session.add(workspace)
         session.commit()
-    ctx: Any = Context("main", None, island.database, None, None, "")  # type: ignore[arg-type]
+    ctx: Any = Context("main", SYSTEM, island.database, None, None, "")  # type: ignore[arg-type]
     with ctx.session() as session:
         session.add(digests.DigestSubscription(channel=CHANNEL, hour=0, created_by="test"))
         session.commit()
@@ -150,7 +150,7 @@ def test_a_digest_is_posted_once_though_the_process_died(island: Island, point: 
 
 
 @pytest.mark.parametrize(
-    "point", [p for p in POINTS if "approval" in p or "sending" in p or "hand" in p or "sent" in p]
+    "point", [p for p in POINTS if "approval" in p or "sending" in p or "hand" in p or "was sent" in p]
 )
 def test_an_approved_message_is_sent_once_or_listed_as_unclear(island: Island, point: str) -> None:
     island.start(point)

@@ -87,7 +87,7 @@ def test_help_is_by_example_and_by_subject(demo: Demo) -> None:
         message = ask(demo, text)
         shown = str(message["blocks"])
         assert "*Portfolio*" in shown
-        assert "*Messages*" in shown
+        assert "*Messages and work*" in shown
         assert "Acme" not in re.sub(r"Acme \w+", "", shown)
 
 
