@@ -1,7 +1,5 @@
 """The audit read out: as lines for other programs, and of one draft in short."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from datetime import date, datetime, time
@@ -11,12 +9,12 @@ from sqlmodel import col, select
 
 from storage.models import Audit, Role
 from tools.context import Context
+from tools.csv_lists import csv_line
 from tools.errors import UserError
 from tools.facts import day, plural
 
 Form = Literal["csv", "jsonl"]
 COLUMNS = ("at", "actor", "action", "subject", "before", "after")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 AT_ONCE = 1000
 MOST_SHOWN = 20
 
@@ -47,8 +45,8 @@ def audit_lines(rows: Iterator[Audit], form: Form) -> Iterator[str]:
     if form == "jsonl":
         yield from (json.dumps(_entry(row), ensure_ascii=False) + "\n" for row in rows)
         return
-    yield _line(COLUMNS)
-    yield from (_line([_plain(cell) for cell in _cells(row)]) for row in rows)
+    yield csv_line(COLUMNS)
+    yield from (csv_line(_cells(row)) for row in rows)
 
 
 def _entry(row: Audit) -> dict[str, Any]:
@@ -59,17 +57,6 @@ def _cells(row: Audit) -> list[str]:
     known = _entry(row)
     texts = (known[name] for name in COLUMNS)
     return [text if isinstance(text, str) else json.dumps(text, ensure_ascii=False) if text else "" for text in texts]
-
-
-def _line(cells: Any) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerow(cells)
-    return out.getvalue()
-
-
-def _plain(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def audit_of_draft(ctx: Context, words: str) -> str:

@@ -1,9 +1,6 @@
 """Consent by contact, channel and class of message; addresses that nothing is sent to; lists of them in and out."""
 
-import csv
-import io
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
@@ -15,6 +12,7 @@ from storage.models import Audit, Consent, Contact, Role, Suppression
 from storage.outbox_statements import EVERY
 from storage.outgoing import Outgoing
 from tools.context import Context
+from tools.csv_lists import Imported, csv_line, read_list
 from tools.errors import UserError
 from tools.facts import FactSheet, Listing, day, plural
 from tools.names import resolve_account
@@ -23,7 +21,6 @@ Channel = Literal["email", "sms", "slack", "in_app"]
 MessageClass = Literal["service", "marketing", "testimonial"]
 ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+|\+?[\d\s()/-]{6,30}")
 COLUMNS = ("channel", "address", "reason")
-MOST_ROWS = 200_000
 SOURCE = "consent"
 
 
@@ -164,15 +161,6 @@ def list_consents(ctx: Context, account: str) -> Listing:
 # ── suppressed addresses ──
 
 
-@dataclass(frozen=True)
-class Imported:
-    """What an import of suppressed addresses did; `errors` name the line."""
-
-    added: int
-    known: int
-    errors: tuple[str, ...]
-
-
 def suppress(ctx: Context, session: Session, channel: str, address: str, reason: str) -> bool:
     """Send nothing to an address any more. Returns whether that is new. The caller commits."""
     row = {
@@ -213,24 +201,16 @@ def release(ctx: Context, channel: str, address: str, reason: str) -> str:
 def import_suppressions(ctx: Context, text: str) -> Imported:
     """Take in a CSV with the columns channel, address, reason; bad lines are named, the rest goes on."""
     ctx.require(Role.ADMIN)
-    reader = csv.DictReader(io.StringIO(text.removeprefix("﻿")))
-    if reader.fieldnames is None or "address" not in reader.fieldnames:
-        raise UserError(f"The first line must name the columns: {', '.join(COLUMNS)}; address is needed.")
-    added = known = 0
-    errors: list[str] = []
     with ctx.session() as session:
-        for place, row in enumerate(reader, 2):
-            if place > MOST_ROWS:
-                errors.append(f"line {place}: at most {MOST_ROWS:,} lines at once; the rest was left out")
-                break
-            address = (row.get("address") or "").strip()
-            if not ADDRESS.fullmatch(address):
-                errors.append(f"line {place}: “{address[:80]}” is no address")
-                continue
-            new = suppress(ctx, session, (row.get("channel") or "email").strip(), address, row.get("reason") or "list")
-            added, known = added + new, known + (not new)
+
+        def add(row: dict[str, str]) -> bool:
+            if not ADDRESS.fullmatch(row["address"]):
+                raise ValueError(f"“{row['address'][:80]}” is no address")
+            return suppress(ctx, session, row.get("channel") or "email", row["address"], row.get("reason") or "list")
+
+        done = read_list(text, COLUMNS, ("address",), add)
         session.commit()
-    return Imported(added, known, tuple(errors))
+    return done
 
 
 def export_suppressions(ctx: Context) -> str:
@@ -238,17 +218,4 @@ def export_suppressions(ctx: Context) -> str:
     ctx.require(Role.ADMIN)
     with ctx.session() as session:
         rows = session.exec(select(Suppression).order_by(col(Suppression.id))).all()
-    return _csv([(row.channel, plain_cell(row.address), plain_cell(row.reason)) for row in rows])
-
-
-def _csv(rows: Iterable[tuple[str, ...]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    writer.writerows(rows)
-    return out.getvalue()
-
-
-def plain_cell(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "@", "-", "\t") else text
+    return csv_line(COLUMNS) + "".join(csv_line((row.channel, row.address, row.reason)) for row in rows)

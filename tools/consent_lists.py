@@ -1,16 +1,13 @@
 """Consents as a list: out for another system, in from one."""
 
-import csv
-import io
 from datetime import UTC, datetime
 
 from sqlmodel import Session, col, or_, select
 
 from storage.models import Audit, Consent, Contact, Role
 from storage.outbox_statements import EVERY
-from tools.consent import MOST_ROWS, Imported, plain_cell
 from tools.context import Context
-from tools.errors import UserError
+from tools.csv_lists import Imported, csv_line, read_list
 
 COLUMNS = ("contact", "channel", "class", "granted", "source", "at")
 NEEDED = set(COLUMNS) - {"at"}
@@ -28,38 +25,22 @@ def export_consents(ctx: Context) -> str:
             .join(Contact, col(Contact.id) == col(Consent.contact_id))
             .order_by(col(Consent.at), col(Consent.id))
         ).all()
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for consent, contact in rows:
-        said = (consent.channel, consent.message_class, "yes" if consent.granted else "no", plain_cell(consent.source))
-        writer.writerow((plain_cell(contact), *said, consent.at.isoformat()))
-    return out.getvalue()
+    lines = (
+        (contact, row.channel, row.message_class, "yes" if row.granted else "no", row.source, row.at.isoformat())
+        for row, contact in rows
+    )
+    return csv_line(COLUMNS) + "".join(map(csv_line, lines))
 
 
 def import_consents(ctx: Context, text: str) -> Imported:
     """Take in a CSV of consents; bad lines are named, the rest goes on, what is there stays."""
     ctx.require(Role.ADMIN)
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
-    if not set(reader.fieldnames or ()) >= NEEDED:
-        raise UserError(f"The first line must name the columns: {', '.join(COLUMNS)}; only at may be missing.")
-    added = known = 0
-    errors: list[str] = []
     with ctx.session() as session:
-        for place, row in enumerate(reader, 2):
-            if place > MOST_ROWS:
-                errors.append(f"line {place}: at most {MOST_ROWS:,} lines at once; the rest was left out")
-                break
-            try:
-                new = _add(ctx, session, {name: (value or "").strip() for name, value in row.items() if name})
-            except ValueError as error:
-                errors.append(f"line {place}: {error}")
-                continue
-            added, known = added + new, known + (not new)
-        after = {"added": added, "known": known, "errors": len(errors)}
+        done = read_list(text, COLUMNS, NEEDED, lambda row: _add(ctx, session, row))
+        after = {"added": done.added, "known": done.known, "errors": len(done.errors)}
         session.add(Audit(at=ctx.now(), actor=ctx.actor.email, action="consent.import", subject="consent", after=after))
         session.commit()
-    return Imported(added, known, tuple(errors))
+    return done
 
 
 def _add(ctx: Context, session: Session, row: dict[str, str]) -> bool:
