@@ -152,7 +152,10 @@ def _calls(session: Session, as_of: date) -> pl.DataFrame:
 
 
 def _milestones(session: Session, as_of: date) -> pl.DataFrame:
-    met = (col(MilestoneMet.met_on) <= as_of, col(MilestoneMet.met_on) > as_of - timedelta(days=MILESTONE_DAYS))
+    # What was met on the first day that anybody watched had been met before, nobody knows when.
+    watched = select(func.min(MilestoneMet.met_on)).scalar_subquery()
+    recent = col(MilestoneMet.met_on) > as_of - timedelta(days=MILESTONE_DAYS)
+    met = (col(MilestoneMet.met_on) <= as_of, recent, col(MilestoneMet.met_on) > watched)
     rows = session.exec(
         select(MilestoneMet.account_id, func.max(MilestoneMet.met_on))
         .where(*met)

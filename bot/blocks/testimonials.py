@@ -19,7 +19,7 @@ STATES = {
 
 def candidates(found: Candidates) -> list[Block]:
     """Draw who may be asked with the reason and two buttons each; then who not yet, and why."""
-    blocks = [section(f"*{escape(found.text)}*")]
+    blocks: list[Block] = []
     for one in () if found.limit else found.rows[:SHOWN]:
         blocks += [section(f"*{escape(one.account)}* · {escape(one.contact)}\n{escape('; '.join(one.because))}")]
         ask = button("Draft the request", "draft_testimonial", {"account": one.account_id}, "primary")
