@@ -10,7 +10,19 @@ import pytest
 from sqlmodel import select
 
 from knowledge.documents import templates
-from storage.models import Account, Audit, Draft, DraftState, Outbox, PlayRun, PlayStep, PlayVersion, Role, Ticket
+from storage.models import (
+    Account,
+    Audit,
+    Draft,
+    DraftState,
+    MilestoneMet,
+    Outbox,
+    PlayRun,
+    PlayStep,
+    PlayVersion,
+    Role,
+    Ticket,
+)
 from storage.models import SurveyResponse as Survey
 from tests.conftest import Stepped
 from tests.knowledge.play_worlds import email, play
@@ -246,3 +258,15 @@ def test_what_is_withdrawn_is_never_shown_again(ctx: Context) -> None:
 def test_what_cannot_be_entered_is_said(ctx: Context, quote: str, rating: int, contact: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         testimonial_records.collect_testimonial(ctx, FARMS, contact, quote, rating)
+
+
+def test_a_milestone_is_an_occasion_only_when_somebody_saw_it_being_met(ctx: Context) -> None:
+    with ctx.session() as session:
+        first = {"journey": "lifecycle", "milestone": "first_value"}
+        session.add(MilestoneMet(account_id=key(ctx), met_on=ago(9), **first))
+        session.commit()
+    assert not any("milestone" in why for why in candidate(ctx).because)
+    with ctx.session() as session:
+        session.add(MilestoneMet(account_id=key(ctx), met_on=ago(2), journey="lifecycle", milestone="regular_use"))
+        session.commit()
+    assert "met a milestone within two weeks" in candidate(ctx).because
